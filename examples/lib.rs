@@ -1,0 +1,1 @@
+//! Examples of the workspace, one file each: `cargo run --example NAME` from the root.

@@ -1,0 +1,1 @@
+//! A sync-core store on SQLite.

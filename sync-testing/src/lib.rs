@@ -1,0 +1,1 @@
+//! For apps, adapters and backends: conformance suites, a test server, a virtual clock.

@@ -1,1 +1,156 @@
-fn main() {}
+//! `cargo xtask`: sets the machine up and runs every test there is.
+//!
+//! The stages and their steps are the table in `stages.rs`; what the machine needs is the table in `setup.rs`.
+
+mod checks;
+mod command;
+mod examples;
+mod project;
+mod setup;
+mod stages;
+mod step;
+mod tally;
+mod wasm;
+
+use std::env;
+use std::process::ExitCode;
+
+use project::Project;
+use stages::STAGES;
+use step::Stage;
+
+/// A failure carries no more than its message: it is printed, never matched on.
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+const USAGE: &str = "\
+usage: cargo xtask test [--only STAGE] [--deny-skips]
+       cargo xtask test --list
+       cargo xtask setup
+
+  test            install what is missing, run every stage, end with the totals
+    --only STAGE  run this stage alone
+    --deny-skips  fail when a test is skipped, too
+    --list        print the stages and their steps, run nothing
+  setup           install what is missing, run nothing else";
+
+enum Task {
+    Test {
+        stages: Vec<&'static Stage>,
+        deny_skips: bool,
+    },
+    List,
+    Setup,
+    Help,
+}
+
+fn main() -> ExitCode {
+    let task = match parse(env::args().skip(1)) {
+        Ok(task) => task,
+        Err(error) => {
+            eprintln!("{error}\n\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    let succeeded = match task {
+        Task::Test { stages, deny_skips } => {
+            let tally = step::run(&stages, &Project::find());
+            tally.failed == 0 && !(deny_skips && tally.skipped > 0)
+        }
+        Task::List => {
+            step::list(STAGES);
+            true
+        }
+        Task::Setup => match setup::install_all(STAGES) {
+            Ok(()) => true,
+            Err(error) => {
+                eprintln!("{error}");
+                false
+            }
+        },
+        Task::Help => {
+            println!("{USAGE}");
+            true
+        }
+    };
+    if succeeded {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn parse(mut args: impl Iterator<Item = String>) -> Result<Task> {
+    match args.next().as_deref() {
+        Some("test") => parse_test(args),
+        Some("setup") => match args.next() {
+            None => Ok(Task::Setup),
+            Some(arg) => Err(format!("`setup` takes no `{arg}`").into()),
+        },
+        Some("help" | "--help" | "-h") | None => Ok(Task::Help),
+        Some(task) => Err(format!("there is no task `{task}`").into()),
+    }
+}
+
+fn parse_test(mut args: impl Iterator<Item = String>) -> Result<Task> {
+    let mut stages: Vec<&Stage> = STAGES.iter().collect();
+    let mut deny_skips = false;
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--list" => return Ok(Task::List),
+            "--deny-skips" => deny_skips = true,
+            "--only" => {
+                let name = args.next().ok_or("`--only` wants the name of a stage")?;
+                stages.retain(|stage| stage.name == name);
+                if stages.is_empty() {
+                    return Err(format!("there is no stage `{name}`").into());
+                }
+            }
+            _ => return Err(format!("`test` takes no `{arg}`").into()),
+        }
+    }
+    Ok(Task::Test { stages, deny_skips })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_words(words: &str) -> Result<Task> {
+        parse(words.split_whitespace().map(String::from))
+    }
+
+    #[test]
+    fn test_runs_every_stage_unless_told_otherwise() {
+        let Ok(Task::Test { stages, deny_skips }) = parse_words("test") else {
+            panic!("`test` is a task");
+        };
+        assert_eq!(stages.len(), STAGES.len());
+        assert!(!deny_skips);
+    }
+
+    #[test]
+    fn only_chooses_one_stage() {
+        let Ok(Task::Test { stages, deny_skips }) = parse_words("test --deny-skips --only native")
+        else {
+            panic!("`native` is a stage");
+        };
+        assert_eq!(
+            stages.iter().map(|stage| stage.name).collect::<Vec<_>>(),
+            ["native"]
+        );
+        assert!(deny_skips);
+    }
+
+    #[test]
+    fn a_misspelt_argument_is_an_error() {
+        for words in [
+            "tset",
+            "test --onyl native",
+            "test --only",
+            "test --only natvie",
+            "setup now",
+        ] {
+            assert!(parse_words(words).is_err(), "{words}");
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Checks that no compiler or test does.
+
+pub(crate) mod dependencies;
+pub(crate) mod licences;
+pub(crate) mod named_tests;
+mod tree;

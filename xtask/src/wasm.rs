@@ -1,0 +1,101 @@
+//! Building for `wasm32-unknown-unknown`.
+//!
+//! The toolchain that builds the rest does, where rustup could add the target to it. Where it could not, Debian's
+//! toolchain for web applications stands in: it lives in `/usr/bin` beside the other and is used for wasm alone.
+
+pub(crate) mod install;
+mod std_library;
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::Result;
+use crate::command::{quiet_output, run};
+use crate::project::Project;
+
+const TARGET: &str = "wasm32-unknown-unknown";
+
+/// A toolchain that can build and link for wasm.
+pub(crate) enum Toolchain {
+    Default,
+    Debian { linker: PathBuf },
+}
+
+impl Toolchain {
+    pub(crate) fn find() -> Option<Self> {
+        if default_has_target() {
+            return Some(Self::Default);
+        }
+        let linker = find_linker().filter(|_| std_library::is_current())?;
+        Some(Self::Debian { linker })
+    }
+
+    fn cargo(&self, project: &Project) -> Command {
+        let mut command = match self {
+            Self::Default => Command::new("cargo"),
+            Self::Debian { linker } => {
+                let mut command = debian("cargo");
+                command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
+                command
+            }
+        };
+        // The two toolchains, and the two sets of flags, would evict each other's builds from one directory.
+        command
+            .current_dir(&project.root)
+            .env("CARGO_TARGET_DIR", project.target.join("wasm"));
+        command
+    }
+}
+
+/// Builds one of the crates; a warning fails.
+pub(crate) fn build(project: &Project, selection: &str) -> Result {
+    let toolchain = Toolchain::find().ok_or("no toolchain; `cargo xtask setup` installs one")?;
+    let mut cargo = toolchain.cargo(project);
+    cargo
+        .env("RUSTFLAGS", "-D warnings")
+        .args(["build", "--target", TARGET]);
+    run(cargo.args(selection.split_whitespace()))
+}
+
+fn default_has_target() -> bool {
+    target_folder(&mut Command::new("rustc")).is_ok_and(|folder| folder.is_dir())
+}
+
+/// Where this compiler keeps the standard library for wasm, if it has one.
+fn target_folder(rustc: &mut Command) -> Result<PathBuf> {
+    let folder = quiet_output(rustc.args(["--print", "target-libdir", "--target", TARGET]))?;
+    Ok(folder.trim_end().into())
+}
+
+/// Any lld does: the one that every rustup toolchain carries, or Debian's.
+fn find_linker() -> Option<PathBuf> {
+    let sysroot = quiet_output(Command::new("rustc").args(["--print", "sysroot"])).ok()?;
+    let host = quiet_output(Command::new("rustc").args(["--print", "host-tuple"])).ok()?;
+    let of_toolchain = Path::new(sysroot.trim_end())
+        .join("lib/rustlib")
+        .join(host.trim_end())
+        .join("bin/rust-lld");
+    [of_toolchain, "/usr/bin/wasm-ld-19".into()]
+        .into_iter()
+        .find(|linker| linker.is_file())
+}
+
+/// A program of Debian's toolchain, kept apart from the toolchain that runs this.
+fn debian(program: &str) -> Command {
+    let mut command = Command::new(Path::new("/usr/bin").join(program));
+    let mut path = OsString::from("/usr/bin:");
+    path.push(env::var_os("PATH").unwrap_or_default());
+    command.env("PATH", path);
+    for variable in [
+        "RUSTUP_TOOLCHAIN",
+        "CARGO",
+        "RUSTC",
+        "RUSTDOC",
+        "LD_LIBRARY_PATH",
+    ] {
+        command.env_remove(variable);
+    }
+    command
+}

@@ -1,0 +1,34 @@
+//! Gets a toolchain for wasm onto the machine.
+
+use std::process::Command;
+
+use super::{TARGET, find_linker, std_library};
+use crate::Result;
+use crate::command::run;
+use crate::setup::{has_program, install_packages};
+
+/// Asks rustup first, and falls back on Debian's packages.
+pub(crate) fn install() -> Result {
+    if has_program("rustup") {
+        let Err(error) = run(Command::new("rustup").args(["target", "add", TARGET])) else {
+            return Ok(());
+        };
+        println!("rustup could not add the target: {error}");
+    }
+    if !has_program("apt-get") {
+        return Err(format!("install Rust's standard library for {TARGET}").into());
+    }
+    install_packages(&[
+        "rustc-web",
+        "cargo-web",
+        "rust-web-src",
+        "libstd-rust-web-dev",
+    ])?;
+    if find_linker().is_none() {
+        install_packages(&["lld-19"])?;
+    }
+    if !std_library::is_current() {
+        std_library::build()?;
+    }
+    Ok(())
+}

@@ -1,1 +1,11 @@
-//! The core of a sync engine: outbox, overlay, change application, scheduler and engine, behind traits.
+//! The core of a sync engine.
+
+pub mod coordination;
+pub mod error;
+pub mod model;
+pub mod overlay;
+pub mod policy;
+pub mod store;
+pub mod text;
+pub mod time;
+pub mod transport;

@@ -1,0 +1,372 @@
+//! The rows that a store keeps. The rules in [`crate::overlay`] read and return them; an adapter stores them.
+
+use std::time::Duration;
+
+use crate::{
+    model::{
+        Account, Cursor, Epoch, Generation, Mutation, MutationId, Op, Payload, RecordKey, Schema,
+        Scope, Version,
+    },
+    time::Timestamp,
+    transport::ServerRecord,
+};
+
+/// The format of what a store of this version writes. A store refuses a database of a newer one.
+pub const FORMAT: u32 = 1;
+
+/// What there is once in a database.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Meta {
+    /// The account that the database is bound to; none before the first engine, and after a wipe.
+    pub account: Option<Account>,
+    /// The sequence number of the newest overlay entry.
+    pub last_seq: Seq,
+    /// Counts settlements; see [`Tick`].
+    pub tick: Tick,
+    /// The newest mutation id that was given out.
+    pub last_mutation: Option<MutationId>,
+    /// The token of the engine that leads.
+    pub fence: Fence,
+    /// The generation of a scope that has no row; a wipe raises it above every generation there was.
+    pub first_generation: Generation,
+}
+
+/// The place of an overlay entry in the order of the store: ascending, never used twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Seq(pub u64);
+
+/// A counter in the database that tells whether a pull began after a mutation was settled: settling raises it
+/// and stamps the entry, a pull remembers it at its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tick(pub u64);
+
+/// The token of a leading engine. A store refuses to take, settle or apply for an older one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fence(pub u64);
+
+/// What is kept about a scope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScopeRow {
+    /// The scope.
+    pub scope: Scope,
+    /// Its generation; a page of another one is void.
+    pub generation: Generation,
+    /// Where the next pull goes on; none from the start.
+    pub cursor: Option<Cursor>,
+    /// The epoch of its pulls, by the generation in which it was first seen; the newest last.
+    pub epochs: Vec<(Generation, Epoch)>,
+    /// The position scanned by the newest page.
+    pub through: Option<u64>,
+    /// The position scanned by the newest page that had no more after it.
+    pub drained: Option<u64>,
+    /// Overwrites at or before this version have been reported.
+    pub told: Option<Version>,
+    /// Whether a pull has ever succeeded, since the scope was last purged.
+    pub pulled: bool,
+    /// The resync that is under way.
+    pub resync: Option<Resync>,
+    /// How long the server keeps verdicts, if it said so.
+    pub verdict_retention: Option<Duration>,
+    /// When a pull last came to its end.
+    pub synced_at: Option<Timestamp>,
+}
+
+impl ScopeRow {
+    /// The row of a scope of which nothing is known yet.
+    #[must_use]
+    pub fn new(scope: Scope, generation: Generation) -> Self {
+        Self {
+            scope,
+            generation,
+            cursor: None,
+            epochs: Vec::new(),
+            through: None,
+            drained: None,
+            told: None,
+            pulled: false,
+            resync: None,
+            verdict_retention: None,
+            synced_at: None,
+        }
+    }
+
+    /// The epoch of the newest pull.
+    #[must_use]
+    pub fn epoch(&self) -> Option<&Epoch> {
+        self.epochs.last().map(|(_, epoch)| epoch)
+    }
+
+    /// The epoch in which a row of this generation was pulled.
+    #[must_use]
+    pub fn epoch_of(&self, generation: Generation) -> Option<&Epoch> {
+        self.epochs
+            .iter()
+            .rev()
+            .find(|(from, _)| *from <= generation)
+            .map(|(_, epoch)| epoch)
+    }
+
+    /// The version of a row: its number with the epoch of its generation.
+    #[must_use]
+    pub fn version_of(&self, seq: Option<u64>, generation: Generation) -> Option<Version> {
+        let epoch = self.epoch_of(generation).cloned();
+        seq.map(|seq| Version {
+            epoch: epoch.unwrap_or_else(|| Epoch::from("")),
+            seq,
+        })
+    }
+}
+
+/// A resync under way: the scope is pulled from the start beside the live records, then what is left of older
+/// generations is swept out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resync {
+    /// Whether the pull has come to its end and only the sweep is left.
+    pub sweeping: bool,
+    /// How far the sweep has come: everything up to this record is done.
+    pub swept: Option<RecordKey>,
+}
+
+/// A record as the app reads it. A record that has nothing in the overlay is its own base.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordRow {
+    /// The record.
+    pub key: RecordKey,
+    /// Its payload.
+    pub payload: Payload,
+    /// The format version of the payload.
+    pub schema: Schema,
+    /// The number of its newest pulled change, if it has one; the epoch follows from the generation.
+    pub seq: Option<u64>,
+    /// The generation of the pull that it comes from.
+    pub generation: Generation,
+    /// What lies over it.
+    pub marks: Marks,
+}
+
+/// The newest pulled state of a record that has something in the overlay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseRow {
+    /// Its payload and the payload's format version; none when the server has no such record.
+    pub payload: Option<(Payload, Schema)>,
+    /// The number of its newest pulled change, if it has one.
+    pub seq: Option<u64>,
+    /// The generation of the pull that it comes from.
+    pub generation: Generation,
+}
+
+/// What the app should know about a record beside its payload.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Marks(u8);
+
+impl Marks {
+    /// An edit of it waits for the server.
+    pub const PENDING: Self = Self(1);
+    /// An edit of it was set aside.
+    pub const FAILED: Self = Self(2);
+    /// The server holds an edit of it that no pull has shown yet.
+    pub const ACKNOWLEDGED: Self = Self(4);
+    /// An update brought it back after the server had deleted it.
+    pub const REVIVED: Self = Self(8);
+
+    /// Whether all of these marks are set.
+    #[must_use]
+    pub const fn contains(self, marks: Self) -> bool {
+        self.0 & marks.0 == marks.0
+    }
+
+    /// Both sets of marks.
+    #[must_use]
+    pub const fn with(self, marks: Self) -> Self {
+        Self(self.0 | marks.0)
+    }
+
+    /// These marks without those.
+    #[must_use]
+    pub const fn without(self, marks: Self) -> Self {
+        Self(self.0 & !marks.0)
+    }
+
+    /// The marks as stored: pending 1, failed 2, acknowledged 4, revived 8.
+    #[must_use]
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// The marks that were stored as these bits; unknown ones are dropped.
+    #[must_use]
+    pub const fn from_bits(bits: u8) -> Self {
+        Self(bits & 15)
+    }
+}
+
+/// One entry of the overlay: a mutation and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its place in the order of the store.
+    pub seq: Seq,
+    /// The mutation, with the payload as it was (or will be) sent.
+    pub mutation: Mutation,
+    /// Where it stands.
+    pub state: EntryState,
+    /// How often this edit has been put again after a conflict.
+    pub again: u32,
+}
+
+/// Where an overlay entry stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EntryState {
+    /// In the outbox.
+    Pending(Pending),
+    /// Applied by the server, not yet seen in a pull.
+    Acknowledged(Acknowledged),
+    /// Set aside.
+    Failed(Failed),
+}
+
+/// A pending entry: what is known about its sends.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pending {
+    /// When it was first taken; an entry that was taken is never merged into.
+    pub sent_at: Option<Timestamp>,
+    /// How often it was taken.
+    pub sends: u32,
+    /// Whether a pull has brought a change of its record since it was first taken.
+    pub echoed: bool,
+    /// Whether the base is what its own predecessor had written.
+    pub over_own: bool,
+    /// For servers that do not repeat verdicts: a refusal that waits for a pull to tell whether it was meant.
+    pub doubt: Option<Doubt>,
+}
+
+/// A refusal of a mutation that was sent more than once, from a server that does not repeat its verdicts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Doubt {
+    /// Stamped when the refusal came; a pull that began at or after it judges.
+    pub tick: Tick,
+    /// The state that the server showed, if it called the refusal a conflict.
+    pub theirs: Option<ServerRecord>,
+    /// The server's reason.
+    pub reason: String,
+}
+
+/// An acknowledged entry: when it leaves the overlay, and what it shows until then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acknowledged {
+    /// The version that the answer named.
+    pub version: Option<Version>,
+    /// Stamped when it was settled.
+    pub tick: Tick,
+    /// The record that the answer carried in the mutation's stead.
+    pub carried: Option<ServerRecord>,
+}
+
+/// A failed entry: why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// The kind of failure.
+    pub reason: FailReason,
+    /// The server's words, or the engine's.
+    pub message: String,
+    /// When it was set aside.
+    pub at: Timestamp,
+    /// The version that a new attempt is based on, when an answer named one.
+    pub version: Option<Version>,
+}
+
+/// Why an entry was set aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum FailReason {
+    /// The server will never accept it.
+    Rejected,
+    /// The account may not write this.
+    Forbidden,
+    /// Sent alone, it was refused again and again while others went through.
+    Poison,
+    /// It is too large for the server, even alone.
+    TooLarge,
+    /// It was sent, and so long ago that the server has forgotten the verdict; no pull has shown it.
+    OutcomeUnknown,
+    /// An earlier edit of the same record was set aside.
+    Predecessor,
+}
+
+/// A conflict, kept until the app acknowledges it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conflict {
+    /// The own mutation that was concurrent with another's; also the conflict's id.
+    pub mutation_id: MutationId,
+    /// The record.
+    pub key: RecordKey,
+    /// What the user had written; none if it was a delete.
+    pub mine: Option<Payload>,
+    /// What the server held; none if it was deleted.
+    pub theirs: Option<Payload>,
+    /// The newest pulled state that the edit was made over, where it was still known.
+    pub base: Option<Payload>,
+    /// How it was resolved.
+    pub resolution: Resolution,
+    /// When this device learnt of it.
+    pub at: Timestamp,
+}
+
+/// How a conflict was resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Resolution {
+    /// The server's record stands.
+    Theirs,
+    /// The own edit was put again, over the server's record.
+    Mine,
+    /// The app's merge function made a third.
+    Merged,
+    /// The own edit had been applied; a concurrent one that came later has replaced it.
+    Overwritten,
+}
+
+/// An unsynced mutation of a scope to which access was lost, kept until the app acknowledges it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revoked {
+    /// The mutation.
+    pub mutation: Mutation,
+    /// When the scope was purged.
+    pub at: Timestamp,
+}
+
+impl Entry {
+    /// Whether the entry is in the outbox.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        matches!(self.state, EntryState::Pending(_))
+    }
+
+    /// Whether the entry was set aside.
+    #[must_use]
+    pub fn is_failed(&self) -> bool {
+        matches!(self.state, EntryState::Failed(_))
+    }
+
+    /// Whether the server holds the entry and no pull has shown it yet.
+    #[must_use]
+    pub fn is_acknowledged(&self) -> bool {
+        matches!(self.state, EntryState::Acknowledged(_))
+    }
+
+    /// Whether the entry was taken at least once.
+    #[must_use]
+    pub fn was_sent(&self) -> bool {
+        match &self.state {
+            EntryState::Pending(pending) => pending.sent_at.is_some(),
+            EntryState::Acknowledged(_) | EntryState::Failed(_) => true,
+        }
+    }
+
+    /// The operation, whose payload the view takes from this entry.
+    #[must_use]
+    pub fn op(&self) -> &Op {
+        &self.mutation.op
+    }
+}

@@ -31,13 +31,7 @@ pub(crate) fn run_all(project: &Project) -> Result<Tally> {
         .filter(|example| !ENDLESS.contains(&example.as_str()))
     {
         let mut program = Command::new(programs.join(example));
-        tally += match run_within(LIMIT, program.current_dir(&project.root)) {
-            Ok(()) => Tally::PASSED,
-            Err(error) => {
-                println!("error: example {example}: {error}");
-                Tally::FAILED
-            }
-        };
+        tally += Tally::of_one(run_within(LIMIT, program.current_dir(&project.root)));
     }
     Ok(tally)
 }

@@ -20,6 +20,10 @@ pub(crate) const STAGES: &[Stage] = &[Stage {
             }),
         },
         Step {
+            name: "choices of features",
+            run: Many(checks::features::check),
+        },
+        Step {
             name: "tests",
             run: Many(|p| {
                 run_tests(&mut p.cargo("test --workspace --all-features --tests --no-fail-fast"))

@@ -33,9 +33,10 @@ pub(crate) fn run(stages: &[&Stage], project: &Project) -> Tally {
     let mut failures = Vec::new();
     for stage in stages {
         println!("== {}: set-up", stage.name);
-        if let Err(error) = setup::install(stage.needs) {
-            println!("error: {error}");
-            total += Tally::FAILED;
+        // What is there counts for nothing: set-up is no test. What cannot be had fails the run.
+        let set_up = setup::install(stage.needs);
+        if set_up.is_err() {
+            total += Tally::of_one(set_up);
             failures.push(format!("{}: set-up", stage.name));
         }
         for step in stage.steps {
@@ -73,13 +74,9 @@ pub(crate) fn list(stages: &[Stage]) {
 
 impl Step {
     fn tally(&self, project: &Project) -> Tally {
-        let result = match self.run {
-            Run::One(run) => run(project).map(|()| Tally::PASSED),
-            Run::Many(run) => run(project),
-        };
-        result.unwrap_or_else(|error| {
-            println!("error: {error}");
-            Tally::FAILED
-        })
+        match self.run {
+            Run::One(run) => Tally::of_one(run(project)),
+            Run::Many(run) => run(project).unwrap_or_else(|error| Tally::of_one(Err(error))),
+        }
     }
 }

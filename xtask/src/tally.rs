@@ -3,6 +3,8 @@
 use std::fmt;
 use std::ops::AddAssign;
 
+use crate::Result;
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     pub(crate) passed: usize,
@@ -11,16 +13,22 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    pub(crate) const PASSED: Self = Self {
-        passed: 1,
-        failed: 0,
-        skipped: 0,
-    };
-    pub(crate) const FAILED: Self = Self {
-        passed: 0,
-        failed: 1,
-        skipped: 0,
-    };
+    /// Counts one result. Of a failure it prints the reason.
+    pub(crate) fn of_one(result: Result) -> Self {
+        match result {
+            Ok(()) => Self {
+                passed: 1,
+                ..Self::default()
+            },
+            Err(error) => {
+                println!("error: {error}");
+                Self {
+                    failed: 1,
+                    ..Self::default()
+                }
+            }
+        }
+    }
 
     /// The counts of libtest's closing line; `None` for any other line.
     pub(crate) fn of_result_line(line: &str) -> Option<Self> {
@@ -100,8 +108,8 @@ mod tests {
             failed: 0,
             skipped: 2,
         };
-        total += Tally::PASSED;
-        total += Tally::FAILED;
+        total += Tally::of_one(Ok(()));
+        total += Tally::of_one(Err("why".into()));
         assert_eq!(total.to_string(), "4 passed, 1 failed, 2 skipped");
     }
 }

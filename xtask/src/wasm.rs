@@ -6,8 +6,6 @@
 pub(crate) mod install;
 mod std_library;
 
-use std::env;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -32,31 +30,30 @@ impl Toolchain {
         Some(Self::Debian { linker })
     }
 
-    fn cargo(&self, project: &Project) -> Command {
-        let mut command = match self {
+    fn cargo(&self) -> Command {
+        match self {
             Self::Default => Command::new("cargo"),
             Self::Debian { linker } => {
-                let mut command = debian("cargo");
-                command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
-                command
+                let mut cargo = debian("cargo");
+                cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
+                cargo
             }
-        };
-        // The two toolchains, and the two sets of flags, would evict each other's builds from one directory.
-        command
-            .current_dir(&project.root)
-            .env("CARGO_TARGET_DIR", project.target.join("wasm"));
-        command
+        }
     }
 }
 
 /// Builds one of the crates; a warning fails.
 pub(crate) fn build(project: &Project, selection: &str) -> Result {
     let toolchain = Toolchain::find().ok_or("no toolchain; `cargo xtask setup` installs one")?;
-    let mut cargo = toolchain.cargo(project);
+    let mut cargo = toolchain.cargo();
     cargo
-        .env("RUSTFLAGS", "-D warnings")
-        .args(["build", "--target", TARGET]);
-    run(cargo.args(selection.split_whitespace()))
+        .current_dir(&project.root)
+        .env("RUSTFLAGS", "-D warnings");
+    cargo
+        .args(["build", "--target", TARGET])
+        .args(selection.split_whitespace());
+    // Another compiler or other flags would evict the native builds from a shared directory.
+    run(cargo.arg("--target-dir").arg(project.target.join("wasm")))
 }
 
 fn default_has_target() -> bool {
@@ -84,16 +81,16 @@ fn find_linker() -> Option<PathBuf> {
 
 /// A program of Debian's toolchain, kept apart from the toolchain that runs this.
 fn debian(program: &str) -> Command {
-    let mut command = Command::new(Path::new("/usr/bin").join(program));
-    let mut path = OsString::from("/usr/bin:");
-    path.push(env::var_os("PATH").unwrap_or_default());
-    command.env("PATH", path);
+    let folder = Path::new("/usr/bin");
+    let mut command = Command::new(folder.join(program));
+    command
+        .env("RUSTC", folder.join("rustc"))
+        .env("RUSTDOC", folder.join("rustdoc"));
     for variable in [
-        "RUSTUP_TOOLCHAIN",
         "CARGO",
-        "RUSTC",
-        "RUSTDOC",
         "LD_LIBRARY_PATH",
+        "RUSTC_WRAPPER",
+        "RUSTUP_TOOLCHAIN",
     ] {
         command.env_remove(variable);
     }

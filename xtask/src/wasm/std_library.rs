@@ -64,8 +64,7 @@ fn build_in(package: &Path) -> Result<PathBuf> {
         .env("RUSTC_BOOTSTRAP", "1")
         .env("RUSTFLAGS", "-Cembed-bitcode=yes")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .env_remove("CARGO_BUILD_TARGET")
-        .env_remove("RUSTC_WRAPPER");
+        .env_remove("CARGO_BUILD_TARGET");
     run(&mut cargo)?;
     Ok(target.join(TARGET).join("release/deps"))
 }

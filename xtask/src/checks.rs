@@ -1,7 +1,8 @@
 //! Checks that no compiler or test does.
 
+pub(crate) mod deny;
 pub(crate) mod dependencies;
 pub(crate) mod features;
-pub(crate) mod licences;
+mod licence;
 pub(crate) mod named_tests;
 mod tree;

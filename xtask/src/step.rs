@@ -14,30 +14,53 @@ pub(crate) struct Stage {
     pub(crate) steps: &'static [Step],
 }
 
-/// One thing that passes or fails.
+/// What is run by itself, and counted.
 pub(crate) struct Step {
-    pub(crate) name: &'static str,
-    pub(crate) run: Run,
+    name: &'static str,
+    run: Run,
 }
 
-pub(crate) enum Run {
-    /// Counts as one test.
+enum Run {
     One(fn(&Project) -> Result),
-    /// Counts as the tests that it ran; an error counts as one more failure.
     Many(fn(&Project) -> Result<Tally>),
+}
+
+impl Step {
+    /// A step that counts as one test.
+    pub(crate) const fn one(name: &'static str, run: fn(&Project) -> Result) -> Self {
+        Self {
+            name,
+            run: Run::One(run),
+        }
+    }
+
+    /// A step that counts as the tests that it runs; an error counts as a failed one.
+    pub(crate) const fn many(name: &'static str, run: fn(&Project) -> Result<Tally>) -> Self {
+        Self {
+            name,
+            run: Run::Many(run),
+        }
+    }
+
+    fn tally(&self, project: &Project) -> Tally {
+        match self.run {
+            Run::One(run) => Tally::of_one(run(project)),
+            Run::Many(run) => run(project).unwrap_or_else(|error| Tally::of_one(Err(error))),
+        }
+    }
 }
 
 /// Runs the stages, all steps of each, whatever failed before; prints the totals as the last line.
 pub(crate) fn run(stages: &[&Stage], project: &Project) -> Tally {
     let mut total = Tally::default();
-    let mut failures = Vec::new();
+    let mut findings = Vec::new();
     for stage in stages {
         println!("== {}: set-up", stage.name);
         // What is there counts for nothing: set-up is no test. What cannot be had fails the run.
         let set_up = setup::install(stage.needs);
         if set_up.is_err() {
             total += Tally::of_one(set_up);
-            failures.push(format!("{}: set-up", stage.name));
+            findings.push(format!("failed: {}: set-up", stage.name));
         }
         for step in stage.steps {
             let title = format!("{}: {}", stage.name, step.name);
@@ -50,13 +73,16 @@ pub(crate) fn run(stages: &[&Stage], project: &Project) -> Tally {
             );
             total += tally;
             if tally.failed > 0 {
-                failures.push(title);
+                findings.push(format!("failed: {title}"));
+            }
+            if tally.skipped > 0 {
+                findings.push(format!("skipped in: {title}"));
             }
         }
     }
     println!();
-    for title in failures {
-        println!("failed: {title}");
+    for finding in findings {
+        println!("{finding}");
     }
     println!("{total}");
     total
@@ -68,15 +94,6 @@ pub(crate) fn list(stages: &[Stage]) {
         println!("{}", stage.name);
         for step in stage.steps {
             println!("  {}", step.name);
-        }
-    }
-}
-
-impl Step {
-    fn tally(&self, project: &Project) -> Tally {
-        match self.run {
-            Run::One(run) => Tally::of_one(run(project)),
-            Run::Many(run) => run(project).unwrap_or_else(|error| Tally::of_one(Err(error))),
         }
     }
 }

@@ -1,0 +1,209 @@
+//! What is wrong with a body that cannot be decoded, and where.
+
+use std::fmt;
+
+/// A body is not what the protocol says. Nothing of it is used.
+///
+/// The message names the place and what was expected there, and quotes nothing of the body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    field: String,
+    line: usize,
+    column: usize,
+    problem: String,
+}
+
+/// A path goes no deeper than this: below lies the app's data, whose field names are nobody's business.
+const PATH_DEPTH: usize = 3;
+
+/// How serde says that a field is not there.
+const MISSING: &str = "missing field";
+
+impl Malformed {
+    pub(crate) fn of(body: &str, error: &serde_json::Error) -> Self {
+        let (line, column) = (error.line(), error.column());
+        let problem = problem(error);
+        let mut path = path_at(body, offset(body, line, column));
+        if problem.starts_with(MISSING) {
+            // The parser stands behind the last field that is there, which is not at fault.
+            path.pop_if(|step| matches!(step, Step::Key(_)));
+        }
+        Self {
+            field: render(&path),
+            line,
+            column,
+            problem,
+        }
+    }
+
+    /// A problem that JSON itself does not see, in the field of this name.
+    pub(crate) fn field(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            line: 0,
+            column: 0,
+            problem: problem.into(),
+        }
+    }
+
+    /// The same problem, seen inside another field.
+    pub(crate) fn within(mut self, outer: &str) -> Self {
+        self.field = match self.field.as_str() {
+            "" => outer.to_owned(),
+            inner if inner.starts_with('[') => format!("{outer}{inner}"),
+            inner => format!("{outer}.{inner}"),
+        };
+        self
+    }
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.problem)?;
+        if !self.field.is_empty() {
+            write!(f, " in {}", self.field)?;
+        }
+        if self.line > 0 {
+            write!(f, " at line {} column {}", self.line, self.column)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+/// What serde says, without the values that it likes to quote.
+fn problem(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let message = message
+        .rsplit_once(" at line ")
+        .map_or(message.as_str(), |(message, _)| message);
+    if !error.is_data() || message.starts_with(MISSING) {
+        message.to_owned()
+    } else if message.starts_with("duplicate field") {
+        "a field comes twice".to_owned()
+    } else if let Some((_, expected)) = message.rsplit_once(", expected ") {
+        format!("expected {expected}")
+    } else {
+        "an invalid value".to_owned()
+    }
+}
+
+/// The place of a line and column (both from 1, in bytes) as an offset.
+fn offset(body: &str, line: usize, column: usize) -> usize {
+    let before: usize = body
+        .split_inclusive('\n')
+        .take(line.saturating_sub(1))
+        .map(str::len)
+        .sum();
+    before + column.saturating_sub(1)
+}
+
+/// One step on the way to a value.
+enum Step {
+    Key(String),
+    Index(usize),
+}
+
+/// The way to the value that holds this offset.
+fn path_at(body: &str, offset: usize) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    let mut string: Option<usize> = None;
+    let mut escaped = false;
+    let mut last = "";
+    for (at, byte) in body.bytes().enumerate().take(offset) {
+        if let Some(start) = string {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'"' => {
+                    last = body.get(start..at).unwrap_or_default();
+                    string = None;
+                }
+                _ => {}
+            }
+            continue;
+        }
+        match byte {
+            b'"' => string = Some(at + 1),
+            b'{' => steps.push(Step::Key(String::new())),
+            b'[' => steps.push(Step::Index(0)),
+            b'}' | b']' => {
+                steps.pop();
+            }
+            b':' if steps.len() <= PATH_DEPTH => {
+                if let Some(Step::Key(key)) = steps.last_mut() {
+                    last.clone_into(key);
+                }
+            }
+            b',' => match steps.last_mut() {
+                Some(Step::Key(key)) => key.clear(),
+                Some(Step::Index(index)) => *index += 1,
+                None => {}
+            },
+            _ => {}
+        }
+    }
+    steps
+}
+
+/// The way as text: `changes[3].seq`.
+fn render(steps: &[Step]) -> String {
+    let mut path = String::new();
+    for step in steps.iter().take(PATH_DEPTH) {
+        match step {
+            Step::Key(key) if key.is_empty() => break,
+            Step::Key(key) if path.is_empty() => path.clone_from(key),
+            Step::Key(key) => {
+                path.push('.');
+                path.push_str(key);
+            }
+            Step::Index(index) => path.push_str(&format!("[{index}]")),
+        }
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(body: &str) -> String {
+        #[derive(Debug, serde::Deserialize)]
+        #[expect(dead_code, reason = "only decoding is looked at")]
+        struct Row {
+            seq: u64,
+        }
+        #[derive(Debug, serde::Deserialize)]
+        #[expect(dead_code, reason = "only decoding is looked at")]
+        struct Body {
+            changes: Vec<Row>,
+        }
+        Malformed::of(body, &serde_json::from_str::<Body>(body).unwrap_err()).to_string()
+    }
+
+    #[test]
+    fn the_message_names_field_line_and_column() {
+        assert_eq!(
+            refused("{\"changes\":[{\"seq\":1},\n{\"seq\":-2}]}"),
+            "expected u64 in changes[1].seq at line 2 column 9"
+        );
+        assert_eq!(
+            refused("{\"changes\":[{}]}"),
+            "missing field `seq` in changes[0] at line 1 column 14"
+        );
+    }
+
+    #[test]
+    fn nothing_of_the_body_is_quoted() {
+        for body in [
+            r#"{"changes":[{"seq":"my secret"}]}"#,
+            r#"{"changes":"my secret, expected secret"}"#,
+            r#"{"changes":[{"seq":1}], "secret" 1}"#,
+            r#"{"changes":[{"seq":{"my secret":{"secret":"secret}}}]}"#,
+        ] {
+            let message = refused(body);
+            assert!(!message.contains("secret"), "{message}");
+        }
+    }
+}

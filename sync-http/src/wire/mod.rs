@@ -1,0 +1,52 @@
+//! The bodies of this project's own protocol, as both sides use them.
+//!
+//! Unknown fields are ignored, so that either side may be newer. Decoding takes the whole body in an
+//! `Arc<str>`: ids and payloads are cut out of it, not copied.
+
+mod failure;
+mod pull;
+mod push;
+
+pub use failure::{ErrorBody, ErrorCode, ErrorDetail};
+pub use pull::{ChangeBody, ChangeKind, OverwrittenBody, PageBody, PullQuery};
+pub use push::{
+    AnswerBody, AnswersBody, InvalidMutation, MutationBody, PushBody, ReceivedPush, RecordBody,
+    VerdictKind, VersionBody,
+};
+
+/// The path of a pull, below the server's base address.
+pub const PULL_PATH: &str = "v1/pull";
+
+/// The path of a push, below the server's base address.
+pub const PUSH_PATH: &str = "v1/push";
+
+/// The request header that names the account for which a request is made; the server refuses it with
+/// [`ErrorCode::OtherAccount`] when the token is another account's.
+pub const ACCOUNT_HEADER: &str = "sync-account";
+
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use sync_core::model::{InvalidPayload, Payload};
+
+/// A field that may hold nothing in our types, and must be there on the wire.
+fn required<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}
+
+/// The payload as a part of a body that is being written.
+fn raw(payload: Option<&Payload>) -> Result<Option<&RawValue>, InvalidPayload> {
+    payload
+        .map(|payload| serde_json::from_str(payload.as_str()))
+        .transpose()
+        .map_err(InvalidPayload::from)
+}
+
+fn as_millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,421 @@
+//! Push: mutations on their way to the server, and its answers.
+
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use sync_core::{
+    model::{
+        Account, Cursor, Epoch, InvalidPayload, Mutation, MutationId, Op, Payload, RecordKey,
+        Schema, Scope, Version,
+    },
+    text::Text,
+    time::Timestamp,
+    transport::{Answer, Outgoing, PushAnswer, PushRequest, ServerRecord, Verdict},
+};
+
+use super::{as_millis, raw};
+use crate::Malformed;
+
+/// A batch of mutations.
+#[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct PushBody<'a> {
+    /// For whom; it must be the token's account.
+    #[serde(borrow)]
+    pub account: Cow<'a, str>,
+    /// The client's cursor of each scope in the batch; null, or left out, where it has none.
+    #[serde(borrow, default)]
+    pub cursors: BTreeMap<Cow<'a, str>, Option<Cow<'a, str>>>,
+    /// The mutations, in the order in which they are to be handled.
+    #[serde(borrow)]
+    pub mutations: Vec<MutationBody<'a>>,
+}
+
+/// One mutation.
+#[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct MutationBody<'a> {
+    /// The id, by which the server applies it once however often it comes.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
+    pub id: MutationId,
+    /// The scope of the record.
+    #[serde(borrow)]
+    pub scope: Cow<'a, str>,
+    /// The kind of the record.
+    #[serde(borrow, rename = "type")]
+    pub entity_type: Cow<'a, str>,
+    /// The id of the record.
+    #[serde(borrow)]
+    pub entity_id: Cow<'a, str>,
+    /// What it does: `create`, `update` or `delete`.
+    #[serde(borrow)]
+    #[cfg_attr(feature = "openapi", schema(pattern = "create|update|delete"))]
+    pub op: Cow<'a, str>,
+    /// The whole record; left out with `delete`.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
+    pub payload: Option<&'a RawValue>,
+    /// The format version of the payload; 0 where nobody said.
+    #[serde(default)]
+    pub schema: u32,
+    /// The version of what the user saw; left out where the scope had never been pulled.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<VersionBody<'a>>,
+    /// The own mutation of the same record that the user saw.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = "uuid"))]
+    pub after: Option<MutationId>,
+    /// How long ago the edit was made, as of this send.
+    pub age_ms: u64,
+    /// Reserved for mutations that belong together; ignored.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub group: Option<&'a RawValue>,
+}
+
+/// The number that a record's newest change has in its scope's log.
+#[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct VersionBody<'a> {
+    /// The history that the number belongs to.
+    #[serde(borrow)]
+    pub epoch: Cow<'a, str>,
+    /// The place in the log, counted from 1; 0 before the first change.
+    pub seq: u64,
+}
+
+/// The answers to a batch.
+#[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct AnswersBody<'a> {
+    /// One answer a mutation, in the batch's order.
+    #[serde(borrow)]
+    pub answers: Vec<AnswerBody<'a>>,
+    /// How long the server keeps verdicts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict_retention_ms: Option<u64>,
+}
+
+/// The answer for one mutation.
+#[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct AnswerBody<'a> {
+    /// The mutation.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
+    pub id: MutationId,
+    /// What became of it.
+    pub verdict: VerdictKind,
+    /// With `applied`: the version that it made.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<VersionBody<'a>>,
+    /// With `conflict`: what the server holds instead. With `applied`: the record as merged, when that is not
+    /// what was sent.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<RecordBody<'a>>,
+    /// With `rejected`: why, for people.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Cow<'a, str>>,
+    /// With `retry`: when the server wants to see it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+    /// With `retry`: the scope's cursor is of no use any more; a pull of it comes first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub resync: bool,
+}
+
+/// What became of a mutation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum VerdictKind {
+    /// The server holds it.
+    Applied,
+    /// It lost to a concurrent edit.
+    Conflict,
+    /// It will never be accepted.
+    Rejected,
+    /// The account may not write this.
+    Forbidden,
+    /// Not now. The only verdict that is not final.
+    Retry,
+}
+
+/// A record as the server holds it.
+#[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RecordBody<'a> {
+    /// Its payload; null when it is deleted.
+    #[serde(borrow)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
+    pub payload: Option<&'a RawValue>,
+    /// Its version.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<VersionBody<'a>>,
+}
+
+/// A batch as the server received it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceivedPush {
+    /// For whom.
+    pub account: Account,
+    /// The client's cursor of each scope that it named.
+    pub cursors: Vec<(Scope, Option<Cursor>)>,
+    /// The mutations in order. One that makes no sense is an error of its own and spoils no other.
+    pub mutations: Vec<Result<Outgoing, InvalidMutation>>,
+}
+
+/// A mutation that makes no sense, to be answered with [`Verdict::Rejected`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidMutation {
+    /// Its id.
+    pub id: MutationId,
+    /// The record that it names: what follows it on that record is rejected too.
+    pub key: RecordKey,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl PushBody<'_> {
+    /// The batch in a body, whose mutations were edited at `received` less their age.
+    ///
+    /// # Errors
+    /// [`Malformed`], with the place.
+    #[expect(clippy::result_large_err, reason = "the good mutations are no smaller")]
+    pub fn decode(body: &Arc<str>, received: Timestamp) -> Result<ReceivedPush, Malformed> {
+        let push: PushBody<'_> =
+            serde_json::from_str(body).map_err(|error| Malformed::of(body, &error))?;
+        Ok(ReceivedPush {
+            account: Account::from(&*push.account),
+            cursors: push
+                .cursors
+                .iter()
+                .map(|(scope, cursor)| (Scope::from(&**scope), cursor.as_deref().map(Cursor::from)))
+                .collect(),
+            mutations: push
+                .mutations
+                .into_iter()
+                .map(|mutation| mutation.into_outgoing(body, received))
+                .collect(),
+        })
+    }
+
+    /// The body of a batch.
+    ///
+    /// # Errors
+    /// [`InvalidPayload`], when a payload is no JSON.
+    pub fn encode(request: &PushRequest) -> Result<String, InvalidPayload> {
+        let body = PushBody {
+            account: request.account.as_str().into(),
+            cursors: request
+                .cursors
+                .iter()
+                .map(|(scope, cursor)| {
+                    let cursor = cursor.as_ref().map(|cursor| cursor.as_str().into());
+                    (scope.as_str().into(), cursor)
+                })
+                .collect(),
+            mutations: request
+                .mutations
+                .iter()
+                .map(MutationBody::of)
+                .collect::<Result<_, _>>()?,
+        };
+        Ok(serde_json::to_string(&body)?)
+    }
+}
+
+impl<'a> MutationBody<'a> {
+    fn of(outgoing: &'a Outgoing) -> Result<Self, InvalidPayload> {
+        let mutation = &outgoing.mutation;
+        Ok(Self {
+            id: mutation.id,
+            scope: mutation.key.scope.as_str().into(),
+            entity_type: mutation.key.entity_type.as_str().into(),
+            entity_id: mutation.key.entity_id.as_str().into(),
+            op: mutation.op.name().into(),
+            payload: raw(mutation.op.payload())?,
+            schema: mutation.schema.0,
+            base: mutation.base_version.as_ref().map(VersionBody::of),
+            after: mutation.after,
+            age_ms: as_millis(outgoing.age),
+            group: None,
+        })
+    }
+
+    #[expect(clippy::result_large_err, reason = "the good mutations are no smaller")]
+    fn into_outgoing(
+        self,
+        body: &Arc<str>,
+        received: Timestamp,
+    ) -> Result<Outgoing, InvalidMutation> {
+        let key = RecordKey::new(
+            Text::slice_of(body, &self.scope),
+            Text::slice_of(body, &self.entity_type),
+            Text::slice_of(body, &self.entity_id),
+        );
+        let payload = self.payload.map(|payload| Payload::from_raw(body, payload));
+        let Some(op) = Op::from_parts(&self.op, payload) else {
+            return Err(InvalidMutation {
+                id: self.id,
+                key,
+                reason: match &*self.op {
+                    "create" | "update" => "a create or an update needs a payload",
+                    _ => "unknown op: create, update and delete are known",
+                }
+                .to_owned(),
+            });
+        };
+        let age = i64::try_from(self.age_ms).unwrap_or(i64::MAX);
+        Ok(Outgoing {
+            mutation: Mutation {
+                id: self.id,
+                key,
+                op,
+                schema: Schema(self.schema),
+                base_version: self.base.map(VersionBody::into_version),
+                after: self.after,
+                edited_at: Timestamp::from_millis(received.as_millis().saturating_sub(age)),
+            },
+            age: Duration::from_millis(self.age_ms),
+            over: None,
+        })
+    }
+}
+
+impl<'a> VersionBody<'a> {
+    fn of(version: &'a Version) -> Self {
+        Self {
+            epoch: version.epoch.as_str().into(),
+            seq: version.seq,
+        }
+    }
+
+    fn into_version(self) -> Version {
+        Version::new(Epoch::from(&*self.epoch), self.seq)
+    }
+}
+
+impl AnswersBody<'_> {
+    /// The answers in a body.
+    ///
+    /// # Errors
+    /// [`Malformed`], with the place.
+    pub fn decode(body: &Arc<str>) -> Result<PushAnswer, Malformed> {
+        let answers: AnswersBody<'_> =
+            serde_json::from_str(body).map_err(|error| Malformed::of(body, &error))?;
+        Ok(PushAnswer {
+            answers: answers
+                .answers
+                .into_iter()
+                .enumerate()
+                .map(|(at, answer)| {
+                    answer
+                        .into_answer(body)
+                        .map_err(|error| error.within(&format!("answers[{at}]")))
+                })
+                .collect::<Result<_, _>>()?,
+            verdict_retention: answers.verdict_retention_ms.map(Duration::from_millis),
+        })
+    }
+
+    /// The body of the answers.
+    ///
+    /// # Errors
+    /// [`InvalidPayload`], when a payload is no JSON.
+    pub fn encode(answer: &PushAnswer) -> Result<String, InvalidPayload> {
+        let body = AnswersBody {
+            answers: answer
+                .answers
+                .iter()
+                .map(AnswerBody::of)
+                .collect::<Result<_, _>>()?,
+            verdict_retention_ms: answer.verdict_retention.map(as_millis),
+        };
+        Ok(serde_json::to_string(&body)?)
+    }
+}
+
+impl<'a> AnswerBody<'a> {
+    fn of(answer: &'a Answer) -> Result<Self, InvalidPayload> {
+        let mut body = Self {
+            id: answer.id,
+            verdict: VerdictKind::Forbidden,
+            version: None,
+            record: None,
+            reason: None,
+            retry_after_ms: None,
+            resync: false,
+        };
+        match &answer.verdict {
+            Verdict::Applied { version, record } => {
+                body.verdict = VerdictKind::Applied;
+                body.version = version.as_ref().map(VersionBody::of);
+                body.record = record.as_ref().map(RecordBody::of).transpose()?;
+            }
+            Verdict::Conflict { theirs } => {
+                body.verdict = VerdictKind::Conflict;
+                body.record = Some(RecordBody::of(theirs)?);
+            }
+            Verdict::Rejected { reason } => {
+                body.verdict = VerdictKind::Rejected;
+                body.reason = Some(reason.as_str().into());
+            }
+            Verdict::Forbidden => {}
+            Verdict::Retry { after, resync } => {
+                body.verdict = VerdictKind::Retry;
+                body.retry_after_ms = after.map(as_millis);
+                body.resync = *resync;
+            }
+        }
+        Ok(body)
+    }
+
+    fn into_answer(self, body: &Arc<str>) -> Result<Answer, Malformed> {
+        let record = self.record.map(|record| record.into_record(body));
+        let verdict = match self.verdict {
+            VerdictKind::Applied => Verdict::Applied {
+                version: self.version.map(VersionBody::into_version),
+                record,
+            },
+            VerdictKind::Conflict => Verdict::Conflict {
+                theirs: record
+                    .ok_or_else(|| Malformed::field("record", "a conflict without a record"))?,
+            },
+            VerdictKind::Rejected => Verdict::Rejected {
+                reason: self.reason.unwrap_or_default().into_owned(),
+            },
+            VerdictKind::Forbidden => Verdict::Forbidden,
+            VerdictKind::Retry => Verdict::Retry {
+                after: self.retry_after_ms.map(Duration::from_millis),
+                resync: self.resync,
+            },
+        };
+        Ok(Answer {
+            id: self.id,
+            verdict,
+        })
+    }
+}
+
+impl<'a> RecordBody<'a> {
+    fn of(record: &'a ServerRecord) -> Result<Self, InvalidPayload> {
+        Ok(Self {
+            payload: raw(record.payload.as_ref())?,
+            version: record.version.as_ref().map(VersionBody::of),
+        })
+    }
+
+    fn into_record(self, body: &Arc<str>) -> ServerRecord {
+        ServerRecord {
+            payload: self
+                .payload
+                .map(|payload| Payload::from_raw(body, payload).detached()),
+            version: self.version.map(VersionBody::into_version),
+        }
+    }
+}

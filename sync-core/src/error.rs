@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt};
 
-use crate::model::{Account, RecordKey};
+use crate::model::Account;
 
 /// Why a store could not do what it was asked. Nothing was changed.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub enum StoreErrorKind {
     /// Another engine has taken the lead since; its answers stand.
     Fenced,
     /// The record was no longer what the edit had been made from. Read it again and edit anew.
-    Moved(RecordKey),
+    Moved,
     /// The call makes no sense as it stands; the message says why.
     Invalid,
     /// The app's own code, a projection or an upgrade, failed.
@@ -94,9 +94,7 @@ impl fmt::Display for StoreError {
             StoreErrorKind::Fenced => {
                 write!(f, "another engine leads this database now: {context}")
             }
-            StoreErrorKind::Moved(key) => {
-                write!(f, "{key} has changed since it was read: {context}")
-            }
+            StoreErrorKind::Moved => write!(f, "changed since it was read: {context}"),
             StoreErrorKind::Invalid => write!(f, "invalid: {context}"),
             StoreErrorKind::App => write!(f, "the app's own code failed: {context}"),
         }

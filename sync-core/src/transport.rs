@@ -3,8 +3,9 @@
 use std::{error::Error, fmt, time::Duration};
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
-use crate::model::{Account, Cursor, Mutation, MutationId, Page, Payload, Scope, Version};
+use crate::model::{Account, Cursor, Mutation, MutationId, Page, Payload, Schema, Scope, Version};
 
 /// Carries pulls and pushes to a server and sorts what can go wrong into a few kinds.
 ///
@@ -146,10 +147,12 @@ pub enum Verdict {
 }
 
 /// A record as the server holds it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerRecord {
     /// Its payload; none when it is deleted.
     pub payload: Option<Payload>,
+    /// The format version of the payload, where the server keeps one.
+    pub schema: Schema,
     /// Its version, where the server has versions.
     pub version: Option<Version>,
 }

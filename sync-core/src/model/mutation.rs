@@ -81,7 +81,8 @@ impl fmt::Debug for MutationId {
 }
 
 /// What a mutation does to its record. Create and update carry the whole record, never a patch.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Op {
     /// The record comes into being.
     Create(Payload),
@@ -124,7 +125,7 @@ impl Op {
 }
 
 /// A local create, update or delete on its way to the server.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mutation {
     /// The id, which makes the server apply it once however often it arrives.
     pub id: MutationId,

@@ -12,9 +12,11 @@
 //! - **The rules are not the store's.** A method loads the rows that a function of [`crate::overlay`] names,
 //!   calls it, and stores what it returns. Every such function is pure; nothing else in a transaction waits.
 
+mod memory;
 mod roles;
 mod rows;
 
+pub use memory::MemoryStore;
 pub use roles::{
     Applied, ApplyOutcome, ApplyRequest, ChangeApplier, Conflicts, Coordination, Counts,
     CursorStore, DEFAULT_VERDICT_RETENTION, Edit, EnqueueRequest, Enqueued, EntryFilter, EntryKind,

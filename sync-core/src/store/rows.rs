@@ -1,10 +1,15 @@
 //! The rows that a store keeps. The rules in [`crate::overlay`] read and return them; an adapter stores them.
+//!
+//! A store may keep them as columns of its own, or as the JSON that serde_json makes of them.
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use super::EntryKind;
 use crate::{
     model::{
-        Account, Cursor, Epoch, Generation, Mutation, MutationId, Op, Payload, RecordKey, Schema,
+        Account, Cursor, Epoch, Generation, Mutation, MutationId, Payload, RecordKey, Schema,
         Scope, Version,
     },
     time::Timestamp,
@@ -15,7 +20,7 @@ use crate::{
 pub const FORMAT: u32 = 1;
 
 /// What there is once in a database.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Meta {
     /// The account that the database is bound to; none before the first engine, and after a wipe.
     pub account: Option<Account>,
@@ -32,20 +37,26 @@ pub struct Meta {
 }
 
 /// The place of an overlay entry in the order of the store: ascending, never used twice.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Seq(pub u64);
 
 /// A counter in the database that tells whether a pull began after a mutation was settled: settling raises it
 /// and stamps the entry, a pull remembers it at its start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Tick(pub u64);
 
 /// The token of a leading engine. A store refuses to take, settle or apply for an older one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Fence(pub u64);
 
 /// What is kept about a scope.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScopeRow {
     /// The scope.
     pub scope: Scope,
@@ -119,16 +130,18 @@ impl ScopeRow {
 
 /// A resync under way: the scope is pulled from the start beside the live records, then what is left of older
 /// generations is swept out.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resync {
-    /// Whether the pull has come to its end and only the sweep is left.
-    pub sweeping: bool,
+    /// Whether the scope's history is another one now, so that the next epoch is taken as it comes.
+    pub new_epoch: bool,
+    /// Set once the pull has come to its end and only the sweep is left: the settle counter when it began.
+    pub sweeping: Option<Tick>,
     /// How far the sweep has come: everything up to this record is done.
     pub swept: Option<RecordKey>,
 }
 
 /// A record as the app reads it. A record that has nothing in the overlay is its own base.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordRow {
     /// The record.
     pub key: RecordKey,
@@ -145,7 +158,7 @@ pub struct RecordRow {
 }
 
 /// The newest pulled state of a record that has something in the overlay.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BaseRow {
     /// Its payload and the payload's format version; none when the server has no such record.
     pub payload: Option<(Payload, Schema)>,
@@ -156,7 +169,7 @@ pub struct BaseRow {
 }
 
 /// What the app should know about a record beside its payload.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Marks(u8);
 
 impl Marks {
@@ -201,7 +214,7 @@ impl Marks {
 }
 
 /// One entry of the overlay: a mutation and where it stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// Its place in the order of the store.
     pub seq: Seq,
@@ -214,7 +227,8 @@ pub struct Entry {
 }
 
 /// Where an overlay entry stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum EntryState {
     /// In the outbox.
     Pending(Pending),
@@ -225,7 +239,7 @@ pub enum EntryState {
 }
 
 /// A pending entry: what is known about its sends.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {
     /// When it was first taken; an entry that was taken is never merged into.
     pub sent_at: Option<Timestamp>,
@@ -240,7 +254,7 @@ pub struct Pending {
 }
 
 /// A refusal of a mutation that was sent more than once, from a server that does not repeat its verdicts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Doubt {
     /// Stamped when the refusal came; a pull that began at or after it judges.
     pub tick: Tick,
@@ -251,18 +265,22 @@ pub struct Doubt {
 }
 
 /// An acknowledged entry: when it leaves the overlay, and what it shows until then.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Acknowledged {
     /// The version that the answer named.
     pub version: Option<Version>,
     /// Stamped when it was settled.
     pub tick: Tick,
+    /// When the mutation was first sent.
+    pub sent_at: Option<Timestamp>,
     /// The record that the answer carried in the mutation's stead.
     pub carried: Option<ServerRecord>,
+    /// Whether the mutation lost a conflict: the server holds the carried record, not the mutation.
+    pub lost: bool,
 }
 
 /// A failed entry: why.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failed {
     /// The kind of failure.
     pub reason: FailReason,
@@ -270,12 +288,10 @@ pub struct Failed {
     pub message: String,
     /// When it was set aside.
     pub at: Timestamp,
-    /// The version that a new attempt is based on, when an answer named one.
-    pub version: Option<Version>,
 }
 
 /// Why an entry was set aside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FailReason {
@@ -294,7 +310,7 @@ pub enum FailReason {
 }
 
 /// A conflict, kept until the app acknowledges it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conflict {
     /// The own mutation that was concurrent with another's; also the conflict's id.
     pub mutation_id: MutationId,
@@ -313,7 +329,7 @@ pub struct Conflict {
 }
 
 /// How a conflict was resolved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Resolution {
@@ -328,7 +344,7 @@ pub enum Resolution {
 }
 
 /// An unsynced mutation of a scope to which access was lost, kept until the app acknowledges it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revoked {
     /// The mutation.
     pub mutation: Mutation,
@@ -364,9 +380,68 @@ impl Entry {
         }
     }
 
-    /// The operation, whose payload the view takes from this entry.
+    /// The state, without what it holds.
     #[must_use]
-    pub fn op(&self) -> &Op {
-        &self.mutation.op
+    pub fn kind(&self) -> EntryKind {
+        match self.state {
+            EntryState::Acknowledged(_) => EntryKind::Acknowledged,
+            EntryState::Pending(_) => EntryKind::Pending,
+            EntryState::Failed(_) => EntryKind::Failed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{Op, Payload},
+        time::Timestamp,
+    };
+
+    #[test]
+    fn an_entry_survives_json_with_its_payload_unchanged() {
+        let payload = Payload::parse(r#"{"big":123456789012345678901234567890,"f":1.0}"#).unwrap();
+        let id = MutationId::following(None, Timestamp::from_millis(1), 1);
+        let record = ServerRecord {
+            payload: Some(payload.clone()),
+            schema: Schema(2),
+            version: Some(Version::new("e", 3)),
+        };
+        let states = [
+            EntryState::Pending(Pending {
+                doubt: Some(Doubt {
+                    tick: Tick(4),
+                    theirs: Some(record.clone()),
+                    reason: "why".to_owned(),
+                }),
+                ..Pending::default()
+            }),
+            EntryState::Acknowledged(Acknowledged {
+                version: None,
+                tick: Tick(1),
+                sent_at: None,
+                carried: Some(record),
+                lost: true,
+            }),
+        ];
+        for state in states {
+            let entry = Entry {
+                seq: Seq(7),
+                mutation: Mutation {
+                    id,
+                    key: RecordKey::new("s", "t", "i\0d"),
+                    op: Op::Create(payload.clone()),
+                    schema: Schema(1),
+                    base_version: Some(Version::new("e", 2)),
+                    after: Some(id),
+                    edited_at: Timestamp::from_millis(5),
+                },
+                state,
+                again: 1,
+            };
+            let json = serde_json::to_string(&entry).unwrap();
+            assert_eq!(serde_json::from_str::<Entry>(&json).unwrap(), entry);
+        }
     }
 }

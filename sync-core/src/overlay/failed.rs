@@ -1,0 +1,74 @@
+//! Failed entries: a record's are retried, taken up by a new edit, and discarded only together.
+
+use super::{
+    enqueue::{Based, append, compose, new_entry},
+    rows::{Loaded, Stack, Work, Writes},
+};
+use crate::{
+    model::{MutationId, Op, RecordKey, Schema},
+    store::{Entry, Stamp},
+};
+
+/// A record's failed entries, as one edit.
+#[derive(Debug)]
+pub(super) struct TakenUp {
+    pub(super) op: Op,
+    pub(super) schema: Schema,
+    pub(super) based: Based,
+}
+
+/// Removes a record's failed entries and returns the one edit that they amount to, with what the first of them
+/// was based on.
+pub(super) fn take_up(stack: &mut Stack) -> Option<TakenUp> {
+    let failed: Vec<Entry> = stack
+        .entries_mut()
+        .extract_if(.., |e| e.is_failed())
+        .collect();
+    let mut failed = failed.into_iter();
+    let first = failed.next()?;
+    let based = Based {
+        version: first.mutation.base_version,
+        after: first.mutation.after,
+    };
+    let start = TakenUp {
+        op: first.mutation.op,
+        schema: first.mutation.schema,
+        based,
+    };
+    Some(failed.fold(start, |up, entry| TakenUp {
+        // A create and a delete stay a delete here: whether nothing is left is for the caller to see.
+        op: compose(&up.op, entry.mutation.op, stack).unwrap_or(Op::Delete),
+        schema: entry.mutation.schema,
+        based: up.based,
+    }))
+}
+
+/// Puts a record's failed entries back, as one new mutation at the queue's end; none when nothing is failed.
+#[must_use]
+pub fn retry(loaded: Loaded, key: &RecordKey, stamp: Stamp) -> (Option<MutationId>, Writes) {
+    let mut work = Work::new(loaded);
+    let mut id = None;
+    if let Some(mut stack) = work.now.stacks.remove(key) {
+        if let Some(up) = take_up(&mut stack) {
+            let entry = new_entry(&mut work, key, up.op, up.based, up.schema, stamp);
+            id = Some(entry.mutation.id);
+            let seq = entry.seq;
+            append(&mut work, &mut stack, entry, seq);
+        }
+        work.now.stacks.insert(key.clone(), stack);
+    }
+    (id, work.finish())
+}
+
+/// Drops a record's failed entries. Returns them.
+#[must_use]
+pub fn discard(loaded: Loaded, key: &RecordKey) -> (Vec<Entry>, Writes) {
+    let mut work = Work::new(loaded);
+    let dropped = work.now.stacks.get_mut(key).map_or_else(Vec::new, |stack| {
+        stack
+            .entries_mut()
+            .extract_if(.., |e| e.is_failed())
+            .collect()
+    });
+    (dropped, work.finish())
+}

@@ -1,0 +1,404 @@
+//! Settling: acting on what the server said to a mutation.
+
+use std::collections::BTreeSet;
+
+use super::{
+    enqueue::{Based, append, new_entry},
+    rows::{Loaded, Stack, Work, Writes, check_fence},
+};
+use crate::{
+    error::StoreError,
+    model::{MutationId, Op, Payload, RecordKey, Scope, Version},
+    policy::{Choice, Contest},
+    store::{
+        Acknowledged, Conflict, Doubt, Entry, EntryState, FailReason, Failed, Pending, Resolution,
+        ScopeRow, SettleReport, SettleRequest, Settlement, Tick,
+    },
+    transport::{ServerRecord, Verdict},
+};
+
+/// The stacks that a settlement needs: those of these mutations' records, and of every record with a doubted
+/// entry in these scopes; with the scopes of them all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SettleNeeds {
+    /// Mutations; unknown ids are left out.
+    pub ids: Vec<MutationId>,
+    /// Scopes whose doubted entries are judged.
+    pub judged: BTreeSet<Scope>,
+}
+
+/// What must be loaded for a settlement.
+#[must_use]
+pub fn settle_needs(settlements: &[Settlement]) -> SettleNeeds {
+    let mut needs = SettleNeeds::default();
+    for settlement in settlements {
+        match settlement {
+            Settlement::Answer(id, _)
+            | Settlement::SetAside(id, ..)
+            | Settlement::Forgotten(id) => needs.ids.push(*id),
+            Settlement::Judge(scope, _) => {
+                needs.judged.insert(scope.clone());
+            }
+        }
+    }
+    needs
+}
+
+/// Acts on answers, in order. What is not in the outbox is left alone.
+///
+/// # Errors
+/// `Fenced`.
+pub fn settle(
+    loaded: Loaded,
+    request: &SettleRequest,
+) -> Result<(SettleReport, Writes), StoreError> {
+    check_fence(&loaded.meta, request.fence)?;
+    let mut settling = Settling {
+        work: Work::new(loaded),
+        request,
+        report: SettleReport::default(),
+    };
+    for settlement in &request.settlements {
+        settling.one(settlement);
+    }
+    let Settling {
+        work, mut report, ..
+    } = settling;
+    report.conflicts.clone_from(&work.conflicts);
+    let writes = work.finish();
+    report.touched = writes.touched.clone();
+    Ok((report, writes))
+}
+
+struct Settling<'a> {
+    work: Work,
+    request: &'a SettleRequest,
+    report: SettleReport,
+}
+
+impl Settling<'_> {
+    fn one(&mut self, settlement: &Settlement) {
+        match settlement {
+            Settlement::Answer(id, verdict) => {
+                self.with_pending(*id, |this, key, stack, at| {
+                    this.answer(key, stack, at, verdict);
+                });
+            }
+            Settlement::SetAside(id, reason, message) => {
+                self.with_pending(*id, |this, _, stack, at| {
+                    this.fail(stack, at, *reason, message);
+                });
+            }
+            Settlement::Forgotten(id) => self.with_pending(*id, |this, _, stack, at| {
+                let message = "the server has forgotten what it decided, and no pull shows it";
+                this.fail(stack, at, FailReason::OutcomeUnknown, message);
+            }),
+            Settlement::Judge(scope, began) => self.judge_scope(scope, *began),
+        }
+    }
+
+    /// Runs `act` on a pending entry with its stack taken out of the rows; does nothing for any other.
+    fn with_pending(
+        &mut self,
+        id: MutationId,
+        act: impl FnOnce(&mut Self, &RecordKey, &mut Stack, usize),
+    ) {
+        let found = self.work.now.stacks.iter().find_map(|(key, stack)| {
+            let at = stack.position(id)?;
+            stack.entries()[at].is_pending().then(|| (key.clone(), at))
+        });
+        let Some((key, at)) = found else { return };
+        let Some(mut stack) = self.work.now.stacks.remove(&key) else {
+            return;
+        };
+        act(self, &key, &mut stack, at);
+        stack.sort();
+        self.work.now.stacks.insert(key, stack);
+    }
+
+    fn answer(&mut self, key: &RecordKey, stack: &mut Stack, at: usize, verdict: &Verdict) {
+        let repeated = match &stack.entries()[at].state {
+            EntryState::Pending(pending) => pending.sends > 1,
+            _ => false,
+        };
+        // A server that does not repeat its verdicts may be refusing what it has applied before.
+        let doubtful = repeated && !self.request.traits.idempotent;
+        match verdict {
+            Verdict::Applied { version, record } => {
+                self.acknowledge(key, stack, at, version.clone(), record.clone(), false);
+            }
+            Verdict::Conflict { theirs } if doubtful => {
+                self.doubt(key, stack, at, Some(theirs.clone()), "conflict");
+            }
+            Verdict::Conflict { theirs } => self.conflict(key, stack, at, theirs),
+            Verdict::Rejected { reason } if doubtful => self.doubt(key, stack, at, None, reason),
+            Verdict::Rejected { reason } => {
+                self.fail(stack, at, FailReason::Rejected, reason);
+            }
+            Verdict::Forbidden => {
+                let message = "the account may not write this";
+                self.fail(stack, at, FailReason::Forbidden, message);
+            }
+            Verdict::Retry { .. } => {}
+        }
+    }
+
+    /// Moves an entry from the outbox to the acknowledged ones, or out, if its change has been pulled already.
+    fn acknowledge(
+        &mut self,
+        key: &RecordKey,
+        stack: &mut Stack,
+        at: usize,
+        version: Option<Version>,
+        carried: Option<ServerRecord>,
+        lost: bool,
+    ) {
+        let scope = self.work.scope(&key.scope);
+        let tick = self.work.next_tick();
+        let shown = carried
+            .as_ref()
+            .and_then(|record| record.version.clone())
+            .or_else(|| version.clone());
+        let entry = &mut stack.entries_mut()[at];
+        if !lost {
+            self.report.applied.push(entry.mutation.id);
+        }
+        let sent_at = match &entry.state {
+            EntryState::Pending(pending) => pending.sent_at,
+            _ => None,
+        };
+        entry.state = EntryState::Acknowledged(Acknowledged {
+            version,
+            tick,
+            sent_at,
+            carried,
+            lost,
+        });
+        if shown.is_some_and(|version| pulled_past(stack, &scope, &version)) {
+            let seq = stack.entries()[at].seq;
+            stack
+                .entries_mut()
+                .retain(|e| !(e.is_acknowledged() && e.seq <= seq));
+        }
+    }
+
+    /// Records a conflict and ends it as the policy says.
+    fn conflict(&mut self, key: &RecordKey, stack: &mut Stack, at: usize, theirs: &ServerRecord) {
+        let entry = stack.entries()[at].clone();
+        let base = stack.base.payload.as_ref().map(|(p, _)| p.clone());
+        let choice = self.request.resolve.resolve(&Contest {
+            key,
+            mutation_id: entry.mutation.id,
+            mine: &entry.mutation.op,
+            theirs,
+            base: base.as_ref(),
+        });
+        hand_over(stack, &entry);
+        self.acknowledge(
+            key,
+            stack,
+            at,
+            theirs.version.clone(),
+            Some(theirs.clone()),
+            true,
+        );
+        stack.sort();
+        let again = match choice {
+            Choice::Theirs => None,
+            Choice::Mine => Some((entry.mutation.op.clone(), Resolution::Mine)),
+            Choice::Merged(payload) => Some((Op::Update(payload), Resolution::Merged)),
+        }
+        .filter(|_| entry.again < self.request.max_again && !edited_since(stack, &entry));
+        let resolution = again.as_ref().map_or(Resolution::Theirs, |(_, r)| *r);
+        if let Some((op, _)) = again {
+            self.put_again(key, stack, &entry, op, theirs);
+        }
+        self.work.conflicts.push(Conflict {
+            mutation_id: entry.mutation.id,
+            key: key.clone(),
+            mine: entry.mutation.op.payload().cloned(),
+            theirs: theirs.payload.clone(),
+            base,
+            resolution,
+            at: self.request.stamp.now,
+        });
+    }
+
+    /// Puts an edit again over the server's record: a new mutation at the queue's end.
+    fn put_again(
+        &mut self,
+        key: &RecordKey,
+        stack: &mut Stack,
+        entry: &Entry,
+        op: Op,
+        theirs: &ServerRecord,
+    ) {
+        let op = match (op, &theirs.payload) {
+            // Over a delete that the user has now been told of, only a create brings the record back.
+            (Op::Update(payload), None) => Op::Create(payload),
+            (Op::Create(payload), Some(_)) => Op::Update(payload),
+            (op, _) => op,
+        };
+        let based = Based {
+            version: theirs.version.clone(),
+            after: None,
+        };
+        let stamp = self.request.stamp;
+        let mut new = new_entry(&mut self.work, key, op, based, entry.mutation.schema, stamp);
+        new.again = entry.again + 1;
+        let seq = new.seq;
+        append(&mut self.work, stack, new, seq);
+    }
+
+    /// Sets an entry aside, and the entries of its record that follow it.
+    fn fail(&mut self, stack: &mut Stack, at: usize, reason: FailReason, message: &str) {
+        let first = stack.entries()[at].seq;
+        let set_aside = stack
+            .entries_mut()
+            .iter_mut()
+            .filter(|e| e.is_pending() && e.seq >= first);
+        for entry in set_aside {
+            let own = entry.seq == first;
+            let reason = if own { reason } else { FailReason::Predecessor };
+            entry.state = EntryState::Failed(Failed {
+                reason,
+                message: if own {
+                    message.to_owned()
+                } else {
+                    format!("an earlier edit of the record was set aside: {message}")
+                },
+                at: self.request.stamp.now,
+            });
+            self.report.failed.push((entry.mutation.id, reason));
+        }
+    }
+
+    fn doubt(
+        &mut self,
+        key: &RecordKey,
+        stack: &mut Stack,
+        at: usize,
+        theirs: Option<ServerRecord>,
+        reason: &str,
+    ) {
+        let tick = self.work.next_tick();
+        let entry = &mut stack.entries_mut()[at];
+        if let EntryState::Pending(pending) = &mut entry.state {
+            pending.doubt = Some(Doubt {
+                tick,
+                theirs,
+                reason: reason.to_owned(),
+            });
+            self.report
+                .doubted
+                .push((key.scope.clone(), entry.mutation.id));
+        }
+    }
+
+    /// Judges the doubted entries of a scope by the stored state, now that a pull that began after the doubt
+    /// has come to its end.
+    fn judge_scope(&mut self, scope: &Scope, began: Tick) {
+        let doubted: Vec<(MutationId, Doubt)> = self
+            .work
+            .now
+            .stacks
+            .iter()
+            .filter(|(key, _)| key.scope == *scope)
+            .flat_map(|(_, stack)| stack.entries())
+            .filter_map(|entry| match &entry.state {
+                EntryState::Pending(Pending {
+                    doubt: Some(doubt), ..
+                }) if doubt.tick <= began => Some((entry.mutation.id, doubt.clone())),
+                _ => None,
+            })
+            .collect();
+        for (id, doubt) in doubted {
+            self.with_pending(id, |this, key, stack, at| {
+                this.judge(key, stack, at, doubt);
+            });
+        }
+    }
+
+    fn judge(&mut self, key: &RecordKey, stack: &mut Stack, at: usize, doubt: Doubt) {
+        if holds(stack, at, &self.request.traits.stamped_fields) {
+            let entry = stack.entries_mut().remove(at);
+            self.report.applied.push(entry.mutation.id);
+            follow_own(stack, &entry, &self.request.traits.stamped_fields);
+            return;
+        }
+        if let EntryState::Pending(pending) = &mut stack.entries_mut()[at].state {
+            pending.doubt = None;
+        }
+        match doubt.theirs {
+            Some(theirs) => self.conflict(key, stack, at, &theirs),
+            None => self.fail(stack, at, FailReason::Rejected, &doubt.reason),
+        }
+    }
+}
+
+/// Whether the stored state shows that the server has applied a mutation: a create, by its record having been
+/// pulled since it was first sent; any other, by the base being its result.
+fn holds(stack: &Stack, at: usize, stamped: &[String]) -> bool {
+    let entry = &stack.entries()[at];
+    let base = stack.base.payload.as_ref().map(|(payload, _)| payload);
+    match (&entry.mutation.op, &entry.state) {
+        (Op::Create(_), EntryState::Pending(pending)) => pending.echoed,
+        (op, _) => is_result(op, base, stamped),
+    }
+}
+
+pub(super) fn is_result(op: &Op, base: Option<&Payload>, stamped: &[String]) -> bool {
+    match (op.payload(), base) {
+        (Some(result), Some(base)) => base.same_json_except(result, stamped),
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+/// Marks the follower of a confirmed entry, if the base is what that entry had written.
+pub(super) fn follow_own(stack: &mut Stack, confirmed: &Entry, stamped: &[String]) {
+    let base = stack
+        .base
+        .payload
+        .as_ref()
+        .map(|(payload, _)| payload.clone());
+    if !is_result(&confirmed.mutation.op, base.as_ref(), stamped) {
+        return;
+    }
+    let id = confirmed.mutation.id;
+    for entry in stack.entries_mut() {
+        if entry.mutation.after == Some(id)
+            && let EntryState::Pending(pending) = &mut entry.state
+        {
+            pending.over_own = true;
+        }
+    }
+}
+
+/// What was not applied hands on what it was based on to the entry that was made over it.
+fn hand_over(stack: &mut Stack, from: &Entry) {
+    let follower = stack
+        .entries_mut()
+        .iter_mut()
+        .find(|e| e.mutation.after == Some(from.mutation.id));
+    if let Some(follower) = follower {
+        follower.mutation.base_version = from.mutation.base_version.clone();
+        follower.mutation.after = from.mutation.after;
+    }
+}
+
+/// Whether a later own mutation of the record exists.
+fn edited_since(stack: &Stack, entry: &Entry) -> bool {
+    stack
+        .entries()
+        .iter()
+        .any(|e| e.seq > entry.seq && !e.is_acknowledged())
+}
+
+/// Whether pulls have already brought everything up to a version of this record.
+fn pulled_past(stack: &Stack, scope: &ScopeRow, version: &Version) -> bool {
+    let at_least = |other: Option<Version>| other.is_some_and(|other| other >= *version);
+    let own = scope.version_of(stack.base.seq, stack.base.generation);
+    let drained = scope.version_of(scope.drained, scope.generation);
+    at_least(own) || (scope.resync.is_none() && at_least(drained))
+}

@@ -1,0 +1,137 @@
+//! Starting over: resync, sweep, purge and wipe.
+
+use super::{
+    apply::confirm_drained,
+    rows::{Loaded, Work, Writes, check_fence},
+};
+use crate::{
+    error::{StoreError, StoreErrorKind},
+    model::Scope,
+    store::{Counts, Entry, EntryState, Fence, Pending, Resync, Revoked, ScopeRow},
+    time::Timestamp,
+};
+
+/// Begins a resync. With a new epoch, loaded must hold the stacks with acknowledged entries: what the server had
+/// applied goes back to the outbox, at its old place and marked as sent; what had lost a conflict stays until
+/// the resync ends.
+///
+/// # Errors
+/// `Fenced`.
+pub fn resync(
+    loaded: Loaded,
+    scope: &Scope,
+    new_epoch: bool,
+    fence: Fence,
+) -> Result<Writes, StoreError> {
+    check_fence(&loaded.meta, fence)?;
+    let mut work = Work::new(loaded);
+    let mut row = work.scope(scope);
+    let before = row.resync.take();
+    row.generation = row.generation.next();
+    row.cursor = None;
+    row.through = None;
+    row.drained = None;
+    if new_epoch {
+        row.told = None;
+    }
+    row.resync = Some(Resync {
+        new_epoch: new_epoch || before.is_some_and(|resync| resync.new_epoch),
+        ..Resync::default()
+    });
+    work.now.scopes.insert(scope.clone(), row);
+    if new_epoch {
+        for stack in work.now.stacks.values_mut() {
+            for entry in stack.entries_mut() {
+                back_to_the_outbox(entry);
+            }
+            stack.sort();
+        }
+    }
+    Ok(work.finish())
+}
+
+fn back_to_the_outbox(entry: &mut Entry) {
+    if let EntryState::Acknowledged(ack) = &entry.state
+        && !ack.lost
+    {
+        entry.state = EntryState::Pending(Pending {
+            sent_at: ack.sent_at,
+            sends: 1,
+            ..Pending::default()
+        });
+    }
+}
+
+/// Ends a sweep. Loaded must be the scope and every stack of it that has an overlay: bases that the resync did
+/// not bring are gone, and acknowledged entries that its pull has passed leave.
+#[must_use]
+pub fn sweep_end(loaded: Loaded, scope: &Scope) -> Writes {
+    let mut work = Work::new(loaded);
+    let mut row = work.scope(scope);
+    let began = row.resync.take().and_then(|resync| resync.sweeping);
+    if let Some(newest) = row.epochs.pop() {
+        row.epochs = vec![newest];
+    }
+    for stack in work.now.stacks.values_mut() {
+        if stack.base.generation < row.generation {
+            stack.base.payload = None;
+            stack.base.seq = None;
+            stack.base.generation = row.generation;
+        }
+        if let Some(began) = began {
+            confirm_drained(stack, &row, began, &[]);
+        }
+    }
+    work.now.scopes.insert(scope.clone(), row);
+    work.finish()
+}
+
+/// The scope's row after a purge, and what was not synced. Loaded are the scope and its pending and failed
+/// entries; the store removes the scope's records, bases and entries.
+///
+/// # Errors
+/// `Fenced`.
+pub fn purge(
+    loaded: &Loaded,
+    scope: &Scope,
+    unsynced: Vec<Entry>,
+    at: Timestamp,
+    fence: Fence,
+) -> Result<(ScopeRow, Vec<Revoked>), StoreError> {
+    check_fence(&loaded.meta, fence)?;
+    let generation = loaded
+        .scopes
+        .get(scope)
+        .map_or(loaded.meta.first_generation, |row| row.generation);
+    let revoked = unsynced
+        .into_iter()
+        .filter(|entry| !entry.is_acknowledged())
+        .map(|entry| Revoked {
+            mutation: entry.mutation,
+            at,
+        })
+        .collect();
+    Ok((ScopeRow::new(scope.clone(), generation.next()), revoked))
+}
+
+/// Refuses a wipe while something would be lost.
+///
+/// # Errors
+/// `Invalid`, with what it is.
+pub fn may_wipe(counts: Counts, revoked: u64, force: bool) -> Result<(), StoreError> {
+    let Counts {
+        pending,
+        failed,
+        acknowledged,
+    } = counts;
+    if force || pending + failed + acknowledged + revoked == 0 {
+        return Ok(());
+    }
+    Err(StoreError::new(
+        StoreErrorKind::Invalid,
+        format!(
+            "a wipe would lose {pending} pending, {failed} failed, {acknowledged} acknowledged and {revoked} \
+             revoked mutations; sync or discard them first, or force it"
+        ),
+    ))
+}

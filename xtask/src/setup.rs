@@ -1,7 +1,6 @@
 //! What the machine needs, and how each piece gets there.
 
 use std::env;
-use std::path::Path;
 use std::process::Command;
 
 use crate::command::{quiet_output, run};
@@ -92,5 +91,5 @@ fn answers(command: &str) -> bool {
 /// Whether a program of this name is in the `PATH`.
 pub(crate) fn has_program(name: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).any(|folder| Path::new(&folder).join(name).is_file())
+    env::split_paths(&path).any(|folder| folder.join(name).is_file())
 }

@@ -20,8 +20,8 @@ use crate::{
     error::{StoreError, StoreErrorKind},
     model::{Account, Change, EntityType, Generation, MutationId, RecordKey, Scope},
     overlay::{
-        EntryWrite, Loaded, Offer, Planned, Stack, Take, Writes, apply, check_fence, discard,
-        enqueue, may_wipe, purge, resync, retry, settle, settle_needs, sweep_end,
+        EntryWrite, Loaded, Offer, Planned, Stack, Take, Writes, apply, check_account, check_fence,
+        discard, enqueue, may_wipe, purge, resync, retry, settle, settle_needs, sweep_end,
     },
     time::Timestamp,
 };
@@ -388,10 +388,11 @@ impl CursorStore for MemoryStore {
         }
     }
 
-    async fn lead(&self) -> Result<Fence, StoreError> {
-        let fence = &mut self.tables().meta.fence;
-        fence.0 += 1;
-        Ok(*fence)
+    async fn lead(&self, account: Account) -> Result<Fence, StoreError> {
+        let meta = &mut self.tables().meta;
+        check_account(meta, &account)?;
+        meta.fence.0 += 1;
+        Ok(meta.fence)
     }
 
     async fn scope(&self, scope: Scope) -> Result<(ScopeRow, Tick), StoreError> {

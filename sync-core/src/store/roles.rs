@@ -116,8 +116,8 @@ pub trait CursorStore: Send + Sync {
     /// Raises the fence and returns the new token: whoever held an older one is refused from here on.
     ///
     /// # Errors
-    /// Those of writing.
-    async fn lead(&self) -> Result<Fence, StoreError>;
+    /// `OtherAccount`, or `Invalid` after a wipe: the database must be bound to this account.
+    async fn lead(&self, account: Account) -> Result<Fence, StoreError>;
 
     /// What is kept about a scope (a fresh row, when that is nothing yet) and the settle counter, read together.
     ///

@@ -47,6 +47,13 @@ fn raw(payload: Option<&Payload>) -> Result<Option<&RawValue>, InvalidPayload> {
         .map_err(InvalidPayload::from)
 }
 
+/// The query that follows a path.
+pub(crate) fn query_of(path: &str) -> form_urlencoded::Serializer<'static, String> {
+    let target = format!("{path}?");
+    let start = target.len();
+    form_urlencoded::Serializer::for_suffix(target, start)
+}
+
 fn as_millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

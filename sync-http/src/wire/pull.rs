@@ -10,9 +10,10 @@ use sync_core::{
         Overwritten, Page, Payload, Schema,
     },
     text::Text,
+    transport::PullRequest,
 };
 
-use super::{as_millis, raw, required};
+use super::{PULL_PATH, as_millis, query_of, raw, required};
 use crate::Malformed;
 
 /// The parameters of a pull.
@@ -28,6 +29,35 @@ pub struct PullQuery {
     /// The most changes wanted; the server may send fewer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
+}
+
+impl PullQuery {
+    /// The parameters for a request; its account goes into [`super::ACCOUNT_HEADER`].
+    #[must_use]
+    pub fn of(request: &PullRequest) -> Self {
+        Self {
+            scope: request.scope.as_str().to_owned(),
+            cursor: request
+                .cursor
+                .as_ref()
+                .map(|cursor| cursor.as_str().to_owned()),
+            limit: Some(request.limit),
+        }
+    }
+
+    /// The path and query of the pull, below the server's base address.
+    #[must_use]
+    pub fn target(&self) -> String {
+        let mut query = query_of(PULL_PATH);
+        query.append_pair("scope", &self.scope);
+        if let Some(cursor) = &self.cursor {
+            query.append_pair("cursor", cursor);
+        }
+        if let Some(limit) = self.limit {
+            query.append_pair("limit", &limit.to_string());
+        }
+        query.finish()
+    }
 }
 
 /// One page of a scope's log.

@@ -5,6 +5,7 @@ pub mod error;
 pub mod model;
 pub mod overlay;
 pub mod policy;
+pub mod scheduler;
 pub mod store;
 pub mod text;
 pub mod time;

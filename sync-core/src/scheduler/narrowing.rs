@@ -1,0 +1,118 @@
+//! Narrowing down: which mutation a refusal of a whole batch is about.
+//!
+//! The scopes of a refused batch are sent one by one, and a scope that is refused on its own is sent one mutation
+//! at a time; with each answer twice as many, so that an outage costs a scope a few small batches and no more.
+//! What is refused alone is a suspect. It is blamed only when another mutation, sent alone after it, has been
+//! settled: a server that is down, or refuses everything, blames nobody.
+
+use crate::{
+    model::{MutationId, RecordKey, Scope},
+    time::Time,
+    transport::TransportErrorKind,
+};
+
+use super::Sent;
+
+/// What a push is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Round {
+    /// Everything that is not held.
+    Common,
+    /// A scope that is narrowed down.
+    Own(Scope),
+    /// Another scope's head, alone: is it only this scope that is refused?
+    ProbeOthers(Scope),
+    /// The next record of this scope, alone: is it only the suspects that are refused?
+    ProbeNext(Scope),
+}
+
+/// A scope whose mutations are sent on their own.
+#[derive(Debug)]
+pub(super) struct Narrowed {
+    /// How many at a time.
+    pub(super) limit: u32,
+    /// Keeps the attempts of a suspect apart, whoever asks for a push.
+    pub(super) not_before: Time,
+    /// Whether something else has gone through since: its failures are then its own.
+    pub(super) isolated: bool,
+    /// In the order of the outbox.
+    pub(super) suspects: Vec<Suspect>,
+}
+
+/// A mutation that was refused alone.
+#[derive(Debug)]
+pub(super) struct Suspect {
+    pub(super) id: MutationId,
+    pub(super) key: RecordKey,
+    /// The refusals that count.
+    attempts: u32,
+    /// Whether the last refusal waits for another mutation to go through.
+    unproven: bool,
+}
+
+impl Narrowed {
+    pub(super) fn new(limit: u32) -> Self {
+        Self {
+            limit,
+            not_before: Time::default(),
+            isolated: false,
+            suspects: Vec::new(),
+        }
+    }
+
+    /// A mutation was refused alone. Returns whether another one has to go through before that counts.
+    ///
+    /// Once a mutation has been blamed, a refusal that names the request as the reason needs no further proof.
+    pub(super) fn refused_alone(&mut self, sent: &Sent, kind: TransportErrorKind) -> bool {
+        let known = self.suspects.iter().position(|s| s.id == sent.id);
+        let index = known.unwrap_or_else(|| {
+            self.suspects.push(Suspect {
+                id: sent.id,
+                key: sent.key.clone(),
+                attempts: 0,
+                unproven: false,
+            });
+            self.suspects.len() - 1
+        });
+        let suspect = &mut self.suspects[index];
+        if suspect.attempts > 0 && kind == TransportErrorKind::BadRequest {
+            suspect.attempts += 1;
+        } else {
+            suspect.unproven = true;
+        }
+        suspect.unproven
+    }
+
+    /// Another mutation than these suspects has gone through alone, after their last refusals.
+    pub(super) fn prove(&mut self) {
+        for suspect in &mut self.suspects {
+            if std::mem::take(&mut suspect.unproven) {
+                suspect.attempts += 1;
+            }
+        }
+    }
+
+    /// Takes out the suspects that have been refused often enough.
+    pub(super) fn convict(&mut self, attempts: u32) -> Vec<MutationId> {
+        let mut convicted = Vec::new();
+        self.suspects.retain(|suspect| {
+            let guilty = suspect.attempts >= attempts;
+            if guilty {
+                convicted.push(suspect.id);
+            }
+            !guilty
+        });
+        convicted
+    }
+
+    /// A mutation is no suspect any more.
+    pub(super) fn clear(&mut self, id: MutationId) {
+        self.suspects.retain(|suspect| suspect.id != id);
+    }
+
+    /// This is the scope's head now: the suspects before it have left the outbox in some other way.
+    pub(super) fn head_is(&mut self, id: MutationId) {
+        let gone = self.suspects.iter().position(|s| s.id == id);
+        self.suspects.drain(..gone.unwrap_or(self.suspects.len()));
+    }
+}

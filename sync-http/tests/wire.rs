@@ -217,12 +217,14 @@ fn answers_arrive_as_they_were_given() {
             version: None,
             record: Some(ServerRecord {
                 payload: Some(payload("{}")),
+                schema: Schema(3),
                 version: Some(Version::new("e1", 4)),
             }),
         },
         Verdict::Conflict {
             theirs: ServerRecord {
                 payload: None,
+                schema: Schema(0),
                 version: None,
             },
         },

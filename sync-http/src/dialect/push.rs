@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 use sync_core::{
-    model::{EntityId, EntityType, InvalidPayload, MutationId, Op, Payload, Scope},
+    model::{EntityId, EntityType, InvalidPayload, MutationId, Op, Payload, Schema, Scope},
     time::Timestamp,
     transport::{Answer, Outgoing, PushAnswer, PushRequest, ServerRecord, Verdict},
 };
@@ -219,6 +219,7 @@ impl Feed {
                     payload: result
                         .payload(body, &names.record)
                         .map(|payload| payload.detached()),
+                    schema: Schema::default(),
                     version: None,
                 },
             })

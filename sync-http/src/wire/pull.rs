@@ -13,7 +13,7 @@ use sync_core::{
     transport::PullRequest,
 };
 
-use super::{PULL_PATH, as_millis, query_of, raw, required};
+use super::{PULL_PATH, as_millis, is_zero, query_of, raw, required};
 use crate::Malformed;
 
 /// The parameters of a pull.
@@ -147,14 +147,6 @@ pub struct OverwrittenBody<'a> {
     pub payload: Option<&'a RawValue>,
     /// The number of the change that won.
     pub by: u64,
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde calls it with a reference"
-)]
-fn is_zero(schema: &u32) -> bool {
-    *schema == 0
 }
 
 impl PageBody<'_> {

@@ -14,7 +14,7 @@ use sync_core::{
     transport::{Answer, Outgoing, PushAnswer, PushRequest, ServerRecord, Verdict},
 };
 
-use super::{as_millis, raw};
+use super::{as_millis, is_zero, raw};
 use crate::Malformed;
 
 /// A batch of mutations.
@@ -153,6 +153,9 @@ pub struct RecordBody<'a> {
     #[serde(borrow)]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub payload: Option<&'a RawValue>,
+    /// The format version of the payload; 0, or left out, where nobody said.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub schema: u32,
     /// Its version.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub version: Option<VersionBody<'a>>,
@@ -406,6 +409,7 @@ impl<'a> RecordBody<'a> {
     fn of(record: &'a ServerRecord) -> Result<Self, InvalidPayload> {
         Ok(Self {
             payload: raw(record.payload.as_ref())?,
+            schema: record.schema.0,
             version: record.version.as_ref().map(VersionBody::of),
         })
     }
@@ -415,6 +419,7 @@ impl<'a> RecordBody<'a> {
             payload: self
                 .payload
                 .map(|payload| Payload::from_raw(body, payload).detached()),
+            schema: Schema(self.schema),
             version: self.version.map(VersionBody::into_version),
         }
     }

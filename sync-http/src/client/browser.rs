@@ -12,7 +12,10 @@ use web_sys::{
     RequestRedirect, ResponseType,
 };
 
-use super::fetch::{Fetch, FetchError, Request, Response};
+use super::{
+    address::Address,
+    fetch::{Fetch, FetchError, Request, Response},
+};
 
 /// The headers of an answer that anybody looks at; another origin must expose them.
 const HEADERS: [&str; 3] = ["content-type", "retry-after", "date"];
@@ -21,7 +24,7 @@ const HEADERS: [&str; 3] = ["content-type", "retry-after", "date"];
 pub(super) struct PlatformFetch;
 
 impl PlatformFetch {
-    pub(super) fn new(_: bool, _: bool) -> Result<Self, Box<dyn Error + Send + Sync>> {
+    pub(super) fn new(_: &Address, _: bool) -> Result<Self, Box<dyn Error + Send + Sync>> {
         Ok(Self)
     }
 }

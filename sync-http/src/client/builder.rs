@@ -136,10 +136,9 @@ impl HttpTransportBuilder {
         }
         let fetch = match self.fetch {
             Some(fetch) => fetch,
-            None => Arc::new(
-                PlatformFetch::new(address.is_loopback(), self.compress)
-                    .map_err(BuildError::Client)?,
-            ),
+            None => {
+                Arc::new(PlatformFetch::new(&address, self.compress).map_err(BuildError::Client)?)
+            }
         };
         Ok(HttpTransport {
             address,

@@ -9,10 +9,13 @@ use reqwest::{
     header::{CONTENT_ENCODING, HeaderName, HeaderValue},
     redirect::{Attempt, Policy},
 };
-use rustls::{ClientConfig, crypto::ring};
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use rustls_platform_verifier::BuilderVerifierExt;
 
-use super::fetch::{Fetch, FetchError, Request, Response};
+use super::{
+    address::Address,
+    fetch::{Fetch, FetchError, Request, Response},
+};
 
 /// A redirect within the origin is followed this often.
 const MAX_REDIRECTS: usize = 5;
@@ -28,21 +31,15 @@ pub(super) struct PlatformFetch {
 
 impl PlatformFetch {
     pub(super) fn new(
-        is_loopback: bool,
+        address: &Address,
         compress: bool,
     ) -> Result<Self, Box<dyn Error + Send + Sync>> {
-        // Named here, so that no process-wide default has to be installed and none can interfere.
-        let mut tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_platform_verifier()?
-            .with_no_client_auth();
-        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let mut client = Client::builder()
-            .tls_backend_preconfigured(tls)
+            .tls_backend_preconfigured(tls(address)?)
             .redirect(Policy::custom(within_origin))
             .user_agent(concat!("sync-http/", env!("CARGO_PKG_VERSION")))
             .gzip(true);
-        if is_loopback {
+        if address.is_loopback() {
             client = client.no_proxy();
         }
         Ok(Self {
@@ -50,6 +47,22 @@ impl PlatformFetch {
             compress,
         })
     }
+}
+
+/// The provider is named, so that no process-wide default has to be installed and none can interfere.
+fn tls(address: &Address) -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(ring::default_provider());
+    let versions =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let trust = if address.is_secure() {
+        versions.with_platform_verifier()?
+    } else {
+        // Requests never leave the origin, and a machine without certificates can still do plain http.
+        versions.with_root_certificates(RootCertStore::empty())
+    };
+    let mut config = trust.with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
 }
 
 fn within_origin(attempt: Attempt<'_>) -> reqwest::redirect::Action {

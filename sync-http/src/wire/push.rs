@@ -188,7 +188,7 @@ impl PushBody<'_> {
     ///
     /// # Errors
     /// [`Malformed`], with the place.
-    #[expect(clippy::result_large_err, reason = "the good mutations are no smaller")]
+    #[allow(clippy::result_large_err, reason = "the good mutations are no smaller")]
     pub fn decode(body: &Arc<str>, received: Timestamp) -> Result<ReceivedPush, Malformed> {
         let push: PushBody<'_> =
             serde_json::from_str(body).map_err(|error| Malformed::of(body, &error))?;
@@ -250,7 +250,7 @@ impl<'a> MutationBody<'a> {
         })
     }
 
-    #[expect(clippy::result_large_err, reason = "the good mutations are no smaller")]
+    #[allow(clippy::result_large_err, reason = "the good mutations are no smaller")]
     fn into_outgoing(
         self,
         body: &Arc<str>,

@@ -1,1 +1,9 @@
-//! For apps, adapters and backends: conformance suites, a test server, a virtual clock.
+//! For apps, adapters and backends: a virtual clock, seeded randomness, a scripted transport.
+
+mod clock;
+mod entropy;
+mod scripted;
+
+pub use clock::VirtualClock;
+pub use entropy::SeededEntropy;
+pub use scripted::{Call, ScriptedTransport};

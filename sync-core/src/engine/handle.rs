@@ -29,7 +29,6 @@ pub struct SyncEngine {
 
 impl SyncEngine {
     /// Begins an engine over a database and a server.
-    #[must_use]
     pub fn builder(store: impl Store, transport: impl Transport + 'static) -> SyncEngineBuilder {
         SyncEngineBuilder::new(Arc::new(store), Arc::new(transport))
     }

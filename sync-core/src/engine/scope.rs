@@ -105,7 +105,6 @@ impl ScopeHandle {
     }
 
     /// Edits to enqueue together: all of them or none. On the server each stands alone.
-    #[must_use]
     pub fn edits(&self) -> Edits<'_> {
         Edits {
             scope: self,

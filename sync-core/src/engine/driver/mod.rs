@@ -41,6 +41,8 @@ use crate::{
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(10);
 /// How long the leader keeps a scope active for another engine that has announced it.
 const ANNOUNCED_FOR: Duration = Duration::from_secs(30);
+/// How long an engine waits for the lead before it takes another one to have it.
+const LEAD_PATIENCE: Duration = Duration::from_secs(1);
 /// How long to wait before asking for the lead again after the database failed.
 const LEAD_AGAIN: Duration = Duration::from_secs(1);
 
@@ -51,6 +53,8 @@ pub struct Driver {
     notices: Box<dyn Notices>,
     tasks: FuturesUnordered<Task<Ended>>,
     acquiring: Option<Task<Result<Box<dyn Lease>, StoreError>>>,
+    /// When another engine is taken to have the lead, if this one has not got it by then.
+    follows_at: Option<Time>,
     lease: Option<Box<dyn Lease>>,
     scheduler: Scheduler,
     work: Work,
@@ -126,6 +130,7 @@ impl Driver {
             notices: shared.peers.listen(shared.peer, Arc::clone(&shared.clock)),
             tasks: FuturesUnordered::new(),
             acquiring: None,
+            follows_at: None,
             lease: None,
             scheduler,
             active: BTreeMap::new(),
@@ -178,7 +183,11 @@ impl Driver {
 
     async fn go(&mut self, until: Option<Time>) -> RunEnd {
         self.announce_at = self.now();
+        // Time has passed since the driver last ran, and the lead may be free now.
+        self.timer();
+        self.follows_at = self.acquiring.as_ref().map(|_| self.now() + LEAD_PATIENCE);
         loop {
+            self.take_in();
             self.act().await;
             self.publish();
             if self.stopping.is_some() && self.tasks.is_empty() {
@@ -215,24 +224,32 @@ impl Driver {
         self.lease.is_some()
     }
 
-    /// Whether nothing is left to be done now: here, or where another engine leads, by this one.
-    fn is_idle(&mut self) -> bool {
-        let at_rest = if self.leads() {
-            self.scheduler.state().idle
-        } else {
-            self.lead_again_at.is_none() && self.acquiring.is_some()
-        };
-        at_rest && self.tasks.is_empty() && self.stopping.is_none() && self.commands_are_empty()
+    /// Whether another engine is taken to have the lead.
+    fn follows(&self) -> bool {
+        self.follows_at.is_some_and(|at| at <= self.now())
     }
 
-    /// Handles nothing, but looks whether a command waits; one that does is handled at once.
-    fn commands_are_empty(&mut self) -> bool {
-        match self.commands.try_recv() {
-            Ok(command) => {
-                self.command(Some(command));
-                false
-            }
-            Err(_) => true,
+    /// Whether nothing is left to be done now: here, or where another engine leads, by this one.
+    fn is_idle(&self) -> bool {
+        let at_rest = if self.leads() {
+            let state = self.scheduler.state();
+            state.idle || !state.online || state.paused.is_some()
+        } else {
+            self.follows()
+        };
+        at_rest && self.tasks.is_empty() && self.stopping.is_none()
+    }
+
+    /// Handles the commands and notices that wait, so that what was asked before is not overlooked when all seems
+    /// done.
+    fn take_in(&mut self) {
+        while self.stopping.is_none()
+            && let Ok(command) = self.commands.try_recv()
+        {
+            self.command(Some(command));
+        }
+        while let Some(notice) = self.notices.next().now_or_never() {
+            self.notice(notice);
         }
     }
 
@@ -303,6 +320,7 @@ impl Driver {
             #[cfg(target_arch = "wasm32")]
             let acquire = acquire.boxed_local();
             self.acquiring = Some(acquire);
+            self.follows_at = Some(self.now() + LEAD_PATIENCE);
         }
     }
 
@@ -342,6 +360,7 @@ impl Driver {
             (!self.active.is_empty() && !self.leads()).then_some(self.announce_at),
             self.announced.values().min().copied(),
             self.lead_again_at,
+            self.follows_at.filter(|at| *at > self.now()),
             until,
         ]
         .into_iter()
@@ -399,6 +418,7 @@ impl Driver {
             Woken::Notice(notice) => self.notice(notice),
             Woken::Acquired(acquired) => {
                 self.acquiring = None;
+                self.follows_at = None;
                 self.lead(acquired).await;
             }
             Woken::Lost => self.step_down().await,
@@ -616,7 +636,8 @@ impl Driver {
         let driver = match (self.leads(), state.paused) {
             (true, Some(reason)) => DriverState::Paused(reason),
             (true, None) => DriverState::Leading,
-            (false, _) => DriverState::Following,
+            (false, _) if self.follows() => DriverState::Following,
+            (false, _) => DriverState::Starting,
         };
         self.work.shared.hub.update(|runtime| {
             runtime.driver = driver;

@@ -1,0 +1,148 @@
+//! Several engines on one database.
+
+use std::time::Duration;
+
+use futures::{FutureExt, StreamExt, executor::block_on};
+use sync_core::{
+    engine::{DriverState, RunEnd},
+    store::{CursorStore, MemoryStore},
+};
+use sync_testing::{Call, ScriptedTransport, VirtualClock};
+
+use crate::fixture::{Device, Feed, feed};
+
+async fn two() -> (Device, Device) {
+    let (store, clock) = (MemoryStore::new(), VirtualClock::new());
+    let server = ScriptedTransport::new();
+    let first = Device::on(store.clone(), clock.clone(), server.clone(), 1).await;
+    let second = Device::on(store, clock, server, 2).await;
+    (first, second)
+}
+
+#[test]
+fn one_leads_and_pushes_what_the_other_enqueues() {
+    block_on(async {
+        let (mut first, mut second) = two().await;
+        first.settle().await;
+        assert_eq!(second.settle().await, RunEnd::Idle);
+        second.baby().create(&feed("f1", 1)).await.unwrap();
+        second.settle().await;
+        assert_eq!(second.server.take_calls(), [], "the second does not lead");
+        let mut live = first.baby().live::<Feed>();
+        assert_eq!(live.next().await.unwrap().unwrap().len(), 1);
+        first.settle().await;
+        let pushes = first.server.take_calls();
+        assert!(matches!(pushes[0], Call::Push(_)));
+    });
+}
+
+#[test]
+fn a_list_in_one_follows_an_edit_in_the_other() {
+    block_on(async {
+        let (mut first, second) = two().await;
+        let mut live = first.baby().live::<Feed>();
+        live.next().await;
+        first.engine.set_online(false);
+        second.baby().create(&feed("f1", 1)).await.unwrap();
+        first.settle().await;
+        let list = live.next().now_or_never().unwrap().unwrap().unwrap();
+        assert_eq!(list.len(), 1);
+    });
+}
+
+#[test]
+fn the_lead_passes_on_when_the_leader_goes() {
+    block_on(async {
+        let (mut first, mut second) = two().await;
+        first.settle().await;
+        second.settle().await;
+        drop(first);
+        second.baby().create(&feed("f1", 1)).await.unwrap();
+        second.settle().await;
+        assert_eq!(second.engine.status().await.unwrap().counts.pending, 0);
+    });
+}
+
+#[test]
+fn a_leader_whose_fence_was_raised_changes_nothing_any_more() {
+    block_on(async {
+        let (store, clock) = (MemoryStore::new(), VirtualClock::new());
+        let server = ScriptedTransport::new();
+        let mut device = Device::on(store.clone(), clock, server, 1).await;
+        device.settle().await;
+        device.baby().create(&feed("f1", 1)).await.unwrap();
+        let usurper = store.clone();
+        device.server.on_push(move |request| {
+            usurper
+                .lead("alice".into())
+                .now_or_never()
+                .unwrap()
+                .unwrap();
+            Ok(sync_core::transport::PushAnswer {
+                answers: vec![sync_core::transport::Answer {
+                    id: request.mutations[0].mutation.id,
+                    verdict: sync_core::transport::Verdict::Rejected {
+                        reason: "late".to_owned(),
+                    },
+                }],
+                verdict_retention: None,
+            })
+        });
+        device.settle().await;
+        let status = device.engine.status().await.unwrap();
+        assert_eq!(status.counts.failed, 0, "the late answer settles nothing");
+        assert_eq!(status.counts.pending, 0, "it leads anew and sends it again");
+    });
+}
+
+#[test]
+fn a_scope_that_a_follower_activates_is_pulled_by_the_leader() {
+    block_on(async {
+        let (mut first, mut second) = two().await;
+        first.settle().await;
+        let _active = second.baby().activate();
+        second.run_for(Duration::from_secs(1)).await;
+        first.run_for(Duration::from_secs(1)).await;
+        let calls = first.server.take_calls();
+        assert!(calls.iter().any(|call| matches!(call, Call::Pull(_))));
+        assert_eq!(
+            second.engine.status().await.unwrap().driver,
+            DriverState::NotRunning
+        );
+    });
+}
+
+#[test]
+fn a_driver_ends_when_its_last_handle_goes() {
+    block_on(async {
+        let device = Device::new().await;
+        let clock = device.clock.clone();
+        let run = device.driver.run();
+        drop(device.engine);
+        clock.run(run).await;
+    });
+}
+
+#[test]
+fn a_wiped_database_ends_the_driver_and_takes_another_account() {
+    block_on(async {
+        let (store, clock) = (MemoryStore::new(), VirtualClock::new());
+        let server = ScriptedTransport::new();
+        let device = Device::on(store.clone(), clock.clone(), server, 1).await;
+        let (engine, driver) = (device.engine.clone(), device.driver);
+        let wipe = async {
+            engine.idle().await;
+            engine.wipe(false).await.unwrap();
+        };
+        clock.run(futures::future::join(driver.run(), wipe)).await;
+        store.bind("bob".into()).await.unwrap();
+        assert!(
+            device
+                .engine
+                .scope("s")
+                .create(&feed("f1", 1))
+                .await
+                .is_err()
+        );
+    });
+}

@@ -1,0 +1,115 @@
+//! Live lists, events and the status.
+
+use futures::{FutureExt, StreamExt, executor::block_on};
+use sync_core::{
+    engine::Lagged,
+    model::{Op, Payload, Schema},
+};
+
+use crate::fixture::{Device, Feed, feed, page, put};
+
+#[test]
+fn a_live_list_comes_at_once_and_then_only_the_newest() {
+    block_on(async {
+        let device = Device::new().await;
+        let mut live = device.baby().live::<Feed>();
+        assert_eq!(live.next().await.unwrap().unwrap().len(), 0);
+        assert!(live.next().now_or_never().is_none(), "nothing has changed");
+        for id in ["f1", "f2", "f3"] {
+            device.baby().create(&feed(id, 1)).await.unwrap();
+        }
+        let list = live.next().now_or_never().unwrap().unwrap().unwrap();
+        assert_eq!(list.len(), 3);
+        assert!(list[0].is_pending());
+        assert!(
+            live.next().now_or_never().is_none(),
+            "three commits, one list"
+        );
+    });
+}
+
+#[test]
+fn a_live_list_follows_pulls() {
+    block_on(async {
+        let mut device = Device::new().await;
+        let mut live = device.baby().live::<Feed>();
+        live.next().await;
+        device
+            .server
+            .on_pull(|_| Ok(page(vec![put(&feed("f2", 2), 2)], "c2")));
+        let _active = device.baby().activate();
+        device.settle().await;
+        let list = live.next().now_or_never().unwrap().unwrap().unwrap();
+        assert_eq!(list.len(), 1);
+        assert!(!list[0].is_pending());
+    });
+}
+
+#[test]
+fn a_payload_that_does_not_fit_is_the_error_of_its_entry_alone() {
+    block_on(async {
+        let device = Device::new().await;
+        let baby = device.baby();
+        baby.create(&feed("f1", 1)).await.unwrap();
+        let odd = Op::Create(Payload::parse(r#"{"id":"f0","ml":"much"}"#).unwrap());
+        let edits = baby.edits().untyped("feed_log", "f0", odd, Schema(1));
+        edits.enqueue().await.unwrap();
+        let list = baby.live::<Feed>().next().await.unwrap().unwrap();
+        let error = list[0].value.as_ref().unwrap_err().to_string();
+        assert!(error.contains("baby-1/feed_log/f0"), "{error}");
+        assert_eq!(*list[1].value.as_ref().unwrap(), feed("f1", 1));
+        let untyped = baby.live_untyped("feed_log").next().await.unwrap().unwrap();
+        assert!(
+            untyped[0]
+                .value
+                .as_ref()
+                .unwrap()
+                .payload
+                .as_str()
+                .contains("much")
+        );
+    });
+}
+
+#[test]
+fn a_slow_consumer_of_events_is_told_what_it_missed() {
+    block_on(async {
+        let device = Device::new().await;
+        let mut events = device.engine.events();
+        for n in 0..300 {
+            device
+                .baby()
+                .create(&feed(&n.to_string(), n))
+                .await
+                .unwrap();
+        }
+        let first = events.next().await.unwrap();
+        assert_eq!(first, Err(Lagged { missed: 300 - 256 }));
+        assert!(events.next().await.unwrap().is_ok());
+    });
+}
+
+#[test]
+fn the_status_counts_what_is_in_the_outbox() {
+    block_on(async {
+        let mut device = Device::new().await;
+        let mut status = device.engine.watch_status();
+        assert_eq!(status.next().await.unwrap().unwrap().counts.pending, 0);
+        device.baby().create(&feed("f1", 1)).await.unwrap();
+        device.baby().create(&feed("f2", 1)).await.unwrap();
+        assert_eq!(status.next().await.unwrap().unwrap().counts.pending, 2);
+        device.settle().await;
+        let mut last = None;
+        while let Some(Some(Ok(next))) = status.next().now_or_never() {
+            last = Some(next);
+        }
+        let last = last.unwrap();
+        assert_eq!(last.counts.pending, 0);
+        assert!(last.last_synced.is_some(), "a push is followed by a pull");
+        assert!(
+            serde_json::to_string(&last)
+                .unwrap()
+                .contains("\"pending\":0")
+        );
+    });
+}

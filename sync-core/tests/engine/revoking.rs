@@ -1,0 +1,87 @@
+//! Losing access to a scope.
+
+use std::time::Duration;
+
+use futures::executor::block_on;
+use sync_core::{
+    store::EntryFilter,
+    transport::{Answer, PushAnswer, TransportErrorKind, Verdict},
+};
+
+use crate::fixture::{Device, Feed, failure, feed, page, put};
+
+async fn with_access() -> (Device, sync_core::engine::Activation) {
+    let mut device = Device::new().await;
+    device
+        .server
+        .on_pull(|_| Ok(page(vec![put(&feed("f1", 1), 1)], "c1")));
+    let active = device.baby().activate();
+    device.settle().await;
+    (device, active)
+}
+
+fn deny(device: &Device, times: u32, kind: TransportErrorKind) {
+    for _ in 0..times {
+        device.server.on_pull(move |_| Err(failure(kind)));
+    }
+}
+
+#[test]
+fn two_refusals_of_a_pull_purge_the_scope_and_hand_over_what_was_not_synced() {
+    block_on(async {
+        let (mut device, _active) = with_access().await;
+        device.engine.set_online(false);
+        device.baby().create(&feed("f2", 2)).await.unwrap();
+        deny(&device, 50, TransportErrorKind::Forbidden);
+        for _ in 0..50 {
+            device
+                .server
+                .on_push(|_| Err(failure(TransportErrorKind::Network)));
+        }
+        device.engine.set_online(true);
+        device.run_for(Duration::from_secs(30)).await;
+        assert_eq!(device.baby().list::<Feed>().await.unwrap(), []);
+        let revoked = device.engine.revoked().await.unwrap();
+        assert_eq!(revoked.len(), 1);
+        assert_eq!(revoked[0].mutation.key.entity_id.as_str(), "f2");
+        let ids = revoked.iter().map(|r| r.mutation.id);
+        device.engine.acknowledge_revoked(ids).await.unwrap();
+        assert_eq!(device.engine.revoked().await.unwrap(), []);
+    });
+}
+
+#[test]
+fn one_refusal_or_a_proxys_purges_nothing() {
+    block_on(async {
+        let (mut device, _active) = with_access().await;
+        deny(&device, 1, TransportErrorKind::Forbidden);
+        device.run_for(Duration::from_secs(30)).await;
+        assert_eq!(device.baby().list::<Feed>().await.unwrap(), [feed("f1", 1)]);
+        deny(&device, 20, TransportErrorKind::Foreign);
+        device.run_for(Duration::from_secs(300)).await;
+        assert_eq!(device.baby().list::<Feed>().await.unwrap(), [feed("f1", 1)]);
+    });
+}
+
+#[test]
+fn a_refused_write_of_a_readable_scope_fails_and_purges_nothing() {
+    block_on(async {
+        let (mut device, _active) = with_access().await;
+        device.baby().update(&feed("f1", 9)).await.unwrap();
+        for _ in 0..3 {
+            device.server.on_push(|request| {
+                Ok(PushAnswer {
+                    answers: vec![Answer {
+                        id: request.mutations[0].mutation.id,
+                        verdict: Verdict::Forbidden,
+                    }],
+                    verdict_retention: None,
+                })
+            });
+        }
+        device.run_for(Duration::from_secs(30)).await;
+        let entries = device.engine.entries(EntryFilter::default()).await.unwrap();
+        assert!(entries[0].is_failed());
+        assert_eq!(device.baby().list::<Feed>().await.unwrap(), [feed("f1", 9)]);
+    });
+}

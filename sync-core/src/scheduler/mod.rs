@@ -258,7 +258,7 @@ impl Scheduler {
         }
         let at = self.cx.now + self.cx.settings.initial_delay;
         self.pushes.want(at);
-        self.pulls.want_active(at);
+        self.pulls.put_off(at);
     }
 
     fn on_stopped(&mut self) {
@@ -337,9 +337,6 @@ impl Scheduler {
         let now = self.cx.now;
         self.pushes.forgive();
         self.pushes.want(now);
-        for scope in &scopes {
-            self.pulls.forgive(scope, now);
-        }
         self.syncs.wait(AfterFlush {
             round: self.cx.next_ticket,
             by: now + self.cx.settings.flush_wait,
@@ -352,16 +349,17 @@ impl Scheduler {
     fn pull_after_flush(&mut self, released: Vec<AfterFlush>) {
         let now = self.cx.now;
         for AfterFlush { scopes, sync, .. } in released {
-            let want = match sync {
-                Some(_) => Want::firm(now),
-                None => Want::while_active(now),
-            };
             for scope in scopes {
-                if sync.is_some() && self.pulls.is_asked_to_wait(&scope, now) {
+                if sync.is_none() {
+                    self.pulls.want(&scope, Want::while_active(now), now);
+                    continue;
+                }
+                self.pulls.forgive(&scope, now);
+                if self.pulls.is_asked_to_wait(&scope, now) {
                     let end = SyncEnd::Failed(TransportErrorKind::Unavailable);
                     self.syncs.pulled(&scope, None, end);
                 } else {
-                    self.pulls.want(&scope, want, now);
+                    self.pulls.want(&scope, Want::firm(now), now);
                 }
             }
         }
@@ -386,7 +384,7 @@ impl Scheduler {
                 kind: kind @ (TransportErrorKind::Unauthorized | TransportErrorKind::OtherAccount),
                 ..
             } => {
-                self.pulls.put_back(scope, landed, now);
+                self.pulls.put_back(scope, landed, &self.cx);
                 let pause = self.cx.pause_reason(kind, ticket);
                 self.pause(pause);
                 SyncEnd::Failed(kind)

@@ -201,16 +201,6 @@ impl Pulls {
         self.change(scope, now, |pulls| pulls.ask(want));
     }
 
-    /// Asks for pulls of the active scopes at this time.
-    pub(super) fn want_active(&mut self, at: Time) {
-        self.change_all(|_, pulls| {
-            if pulls.active {
-                pulls.ask(Want::while_active(at));
-                pulls.poll_at = pulls.poll_at.max(at);
-            }
-        });
-    }
-
     /// Asks for pulls of the active scopes that were last drained longer ago than this.
     pub(super) fn want_stale(&mut self, now: Time, staleness: Duration) {
         self.change_all(|_, pulls| {
@@ -221,7 +211,7 @@ impl Pulls {
         });
     }
 
-    /// Puts every pull off, at most until `by`, and names the scopes that then want one.
+    /// Has every active scope pulled, and every other that wants to be, but not before `by`. Returns which.
     pub(super) fn put_off(&mut self, by: Time) -> Vec<Scope> {
         let mut scopes = Vec::new();
         self.change_all(|scope, pulls| {
@@ -351,9 +341,9 @@ impl Pulls {
     }
 
     /// Nothing was learnt from it: what it was begun for is still wanted.
-    pub(super) fn put_back(&mut self, scope: &Scope, landed: Landed, now: Time) {
-        self.change(scope, now, |pulls| {
-            pulls.poll_at = now;
+    pub(super) fn put_back(&mut self, scope: &Scope, landed: Landed, cx: &Context) {
+        self.change(scope, cx.now, |pulls| {
+            pulls.poll_at = poll_time(cx.now, &cx.settings);
             pulls.restore(landed.cause);
         });
     }

@@ -1,15 +1,16 @@
 //! Applying a page: pulled changes move bases, and the overlay is folded over them again.
 
 use super::{
+    confirm::{leave, leave_drained, leave_up_to},
     rows::{Loaded, Stack, Work, Writes, check_fence},
-    settle::follow_own,
+    sweep::forget_gone_base,
 };
 use crate::{
     error::StoreError,
-    model::{Change, Epoch, MutationId, RecordKey, Version},
+    model::{Account, Change, Epoch, MutationId, Page, RecordKey},
     store::{
-        Acknowledged, Applied, ApplyOutcome, ApplyRequest, BaseRow, Conflict, Entry, EntryState,
-        Meta, Resolution, ScopeRow, Tick,
+        Applied, ApplyOutcome, ApplyRequest, BaseRow, Conflict, EntryState, Meta, Resolution,
+        ScopeRow,
     },
 };
 
@@ -28,17 +29,41 @@ pub enum Planned {
     },
 }
 
+/// Which stacks a page needs, beside those of its own records that have an overlay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApplyNeeds {
+    /// None.
+    Page,
+    /// Those with an acknowledged entry: the last page of a pull may let them go.
+    Acknowledged,
+    /// All of the scope that have an overlay: with the last page of a resync, a base that it did not bring is
+    /// gone.
+    Overlaid,
+}
+
+/// Which stacks of a scope a page needs, beside those of its own records that have an overlay.
+#[must_use]
+pub fn apply_needs(scope: Option<&ScopeRow>, page: &Page) -> ApplyNeeds {
+    if page.has_more {
+        ApplyNeeds::Page
+    } else if scope.is_some_and(|scope| scope.resync.is_some()) {
+        ApplyNeeds::Overlaid
+    } else {
+        ApplyNeeds::Acknowledged
+    }
+}
+
 /// Plans a page.
 ///
-/// Loaded must be the meta row, the scope's row and the stacks of those records in the page that have an
-/// overlay; with the last page (no more after it), of every record of the scope that has one.
+/// Loaded must be the meta row, the scope's row, the stacks of those records in the page that have an overlay,
+/// and the stacks that [`apply_needs`] names; more do no harm.
 ///
 /// - A page of another generation, or asked with another cursor than the stored one, is void.
 /// - A pulled change moves only the base. Acknowledged entries leave when a change of their record with at least
 ///   their version comes, or their own id, or when the scanned position of a drained pull is past them; where
 ///   the server has no versions, when a pull that began after they were settled has drained.
-/// - An own mutation in the page is settled by it, and so are the record's entries before it: the server handles
-///   a record's mutations in order.
+/// - An own mutation in the page is settled by it, be it as the maker of a change or as overwritten by one, and
+///   so are the record's entries before it: the server handles a record's mutations in order.
 ///
 /// # Errors
 /// `Fenced`.
@@ -62,7 +87,15 @@ pub fn apply(loaded: Loaded, request: &ApplyRequest) -> Result<Planned, StoreErr
             entity_id: change.entity_id.clone(),
         };
         if let Some(stack) = work.now.stacks.get_mut(&key) {
-            rebase(stack, change, &scope, request, &mut applied.confirmed);
+            let account = work.now.meta.account.as_ref();
+            rebase(
+                stack,
+                change,
+                &scope,
+                account,
+                request,
+                &mut applied.confirmed,
+            );
         }
     }
     applied.conflicts = overwritten(&work.now.meta, &scope, request);
@@ -70,13 +103,19 @@ pub fn apply(loaded: Loaded, request: &ApplyRequest) -> Result<Planned, StoreErr
     advance(&mut scope, request);
     if !request.page.has_more {
         if let Some(resync) = &mut scope.resync {
-            // What answers carried stays until the sweep has removed what the server no longer has.
-            resync.sweeping = Some(request.began);
+            resync.sweeping = true;
             applied.sweep = true;
-        } else {
-            for stack in work.now.stacks.values_mut() {
-                confirm_drained(stack, &scope, request.began, &request.traits.stamped_fields);
-            }
+        }
+        for stack in work.now.stacks.values_mut() {
+            forget_gone_base(stack, &scope);
+            let stamped = &request.traits.stamped_fields;
+            leave_drained(
+                stack,
+                &scope,
+                request.began,
+                stamped,
+                &mut applied.confirmed,
+            );
         }
     }
     work.now.scopes.insert(request.scope.clone(), scope);
@@ -108,9 +147,8 @@ fn advance(scope: &mut ScopeRow, request: &ApplyRequest) {
     let page = &request.page;
     scope.cursor = Some(page.next.detached());
     scope.pulled = true;
-    if page.through.is_some() {
-        scope.through = page.through;
-    }
+    // An older page that was asked with the same cursor does not step back.
+    scope.through = scope.through.max(page.through);
     // A first sync has nothing to tell: its overwrites are older than this database.
     if scope.told.is_some() || !page.has_more {
         let through = scope.version_of(scope.through, scope.generation);
@@ -122,7 +160,7 @@ fn advance(scope: &mut ScopeRow, request: &ApplyRequest) {
         scope.verdict_retention = page.verdict_retention;
     }
     if !page.has_more {
-        scope.drained = scope.through;
+        scope.drained = scope.drained.max(page.through);
         scope.synced_at = Some(request.now);
     }
 }
@@ -132,9 +170,15 @@ fn rebase(
     stack: &mut Stack,
     change: &Change,
     scope: &ScopeRow,
+    account: Option<&Account>,
     request: &ApplyRequest,
     confirmed: &mut Vec<MutationId>,
 ) {
+    let stamped = &request.traits.stamped_fields;
+    let same = match (stack.base_payload(), change.op.payload()) {
+        (Some(before), Some(payload)) => before.same_json_except(payload, stamped),
+        _ => false,
+    };
     stack.base = BaseRow {
         payload: change
             .op
@@ -146,67 +190,22 @@ fn rebase(
     for entry in stack.entries_mut() {
         if let EntryState::Pending(pending) = &mut entry.state {
             pending.echoed |= pending.sent_at.is_some();
+            pending.over_own &= same;
         }
     }
-    if let Some(at) = change.mutation_id.and_then(|id| stack.position(id)) {
-        let own = stack.entries_mut().remove(at);
-        // The server handles a record's mutations in order, so it has decided those before this one too.
-        let before = |e: &Entry| {
-            e.seq < own.seq && (e.is_acknowledged() || (e.is_pending() && !own.is_failed()))
-        };
-        let gone: Vec<Entry> = stack.entries_mut().extract_if(.., |e| before(e)).collect();
-        confirmed.extend(
-            gone.iter()
-                .chain([&own])
-                .filter(|e| !e.is_acknowledged())
-                .map(|e| e.mutation.id),
-        );
-        follow_own(stack, &own, &request.traits.stamped_fields);
+    let overwritten = change
+        .overwritten
+        .iter()
+        .filter(|mark| Some(&mark.account) == account)
+        .map(|mark| mark.mutation_id);
+    for id in change.mutation_id.into_iter().chain(overwritten) {
+        if let Some(at) = stack.position(id) {
+            let own = stack.entries()[at].seq;
+            leave(stack, own, stamped, confirmed);
+        }
     }
     let version = scope.version_of(change.seq, scope.generation);
-    let contained = stack
-        .entries()
-        .iter()
-        .rposition(|e| shown_version(e).is_some_and(|shown| Some(shown) <= version.as_ref()));
-    if let Some(last) = contained {
-        let gone: Vec<Entry> = stack.entries_mut().drain(..=last).collect();
-        for entry in gone {
-            follow_own(stack, &entry, &request.traits.stamped_fields);
-        }
-    }
-}
-
-/// The version at which an acknowledged entry is contained in a change of its record.
-fn shown_version(entry: &Entry) -> Option<&Version> {
-    let EntryState::Acknowledged(ack) = &entry.state else {
-        return None;
-    };
-    let carried = ack.carried.as_ref().and_then(|c| c.version.as_ref());
-    carried.or(ack.version.as_ref())
-}
-
-/// Lets go of the acknowledged entries that a drained pull has passed.
-pub(super) fn confirm_drained(
-    stack: &mut Stack,
-    scope: &ScopeRow,
-    began: Tick,
-    stamped: &[String],
-) {
-    let through = scope.version_of(scope.through, scope.generation);
-    let passed = |entry: &Entry, ack: &Acknowledged| match (shown_version(entry), &through) {
-        (Some(shown), Some(through)) if shown.epoch == through.epoch => shown <= through,
-        _ => ack.tick <= began,
-    };
-    let gone: Vec<Entry> = stack
-        .entries_mut()
-        .extract_if(.., |entry| match &entry.state {
-            EntryState::Acknowledged(ack) => passed(entry, ack),
-            _ => false,
-        })
-        .collect();
-    for entry in gone {
-        follow_own(stack, &entry, stamped);
-    }
+    leave_up_to(stack, version.as_ref(), stamped, confirmed);
 }
 
 /// The own edits that changes of the page have overwritten, unless that was already told.

@@ -4,6 +4,7 @@ use super::{
     failed::take_up,
     fold::fold,
     rows::{Loaded, Stack, Work, Writes, base_version, check_account},
+    sweep::forget_gone_base,
 };
 use crate::{
     error::{StoreError, StoreErrorKind},
@@ -16,7 +17,8 @@ use crate::{
 /// - An edit is based on the version of what the user saw, and comes `after` the last own mutation in the view.
 ///   No later pull changes either.
 /// - It merges only into the last pending entry of its scope, only if that is of the same record, and only while
-///   that was never taken. A create and a delete that cancel each other leave nothing, if nothing lies beneath.
+///   that was never taken. A create and a delete that cancel each other leave nothing, if nothing lies beneath
+///   and nothing of the record is failed.
 /// - An edit of a record with failed entries takes them up: it keeps what the first of them was based on.
 ///
 /// # Errors
@@ -64,10 +66,10 @@ fn place(
     stamp: Stamp,
 ) -> Enqueued {
     let based = seen(stack, scope);
+    forget_gone_base(stack, scope);
     if let Some(failed) = take_up(stack) {
-        let Some(op) = compose(&failed.op, edit.op.clone(), stack) else {
-            return Enqueued::Cancelled;
-        };
+        // The server may hold a failed create, so that its delete has to go out.
+        let op = compose(&failed.op, edit.op.clone(), stack).unwrap_or(Op::Delete);
         let id = push(work, stack, &edit.key, op, edit, failed.based, stamp);
         return Enqueued::Queued(id);
     }
@@ -107,15 +109,13 @@ fn seen(stack: &Stack, scope: &ScopeRow) -> Based {
             version: mutation.base_version.clone(),
             after: Some(mutation.id),
         },
-        Some((mutation, EntryState::Acknowledged(ack))) => match &ack.carried {
-            Some(carried) => Based {
-                version: carried.version.clone(),
-                after: None,
+        Some((mutation, EntryState::Acknowledged(ack))) => Based {
+            version: match &ack.carried {
+                Some(carried) => carried.version.clone(),
+                None => ack.version.clone(),
             },
-            None => Based {
-                version: ack.version.clone(),
-                after: Some(mutation.id),
-            },
+            // What lost a conflict is not in the view.
+            after: (!ack.lost).then_some(mutation.id),
         },
         _ => Based {
             version: base_version(stack, scope),

@@ -36,7 +36,7 @@ pub(super) fn take_up(stack: &mut Stack) -> Option<TakenUp> {
         based,
     };
     Some(failed.fold(start, |up, entry| TakenUp {
-        // A create and a delete stay a delete here: whether nothing is left is for the caller to see.
+        // The server may hold a failed create, so that a create and a delete stay a delete.
         op: compose(&up.op, entry.mutation.op, stack).unwrap_or(Op::Delete),
         schema: entry.mutation.schema,
         based: up.based,

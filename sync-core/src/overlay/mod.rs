@@ -11,12 +11,13 @@
 //! | `take` | [`Take`] | pending entries in order, each with its stack and scope, as it asks for them |
 //! | `settle` | [`settle`] | the stacks and scopes that [`settle_needs`] names |
 //! | `retry`, `discard` | [`retry`], [`discard`] | the record's stack and scope |
-//! | `apply` | [`apply`] | the scope, and the stacks of those records of the page that have an overlay; with the last page, of every record of the scope that has one |
+//! | `apply` | [`apply`] | the scope, the stacks of those records of the page that have an overlay, and those that [`apply_needs`] names |
 //! | `resync` | [`resync`] | the scope, and with a new epoch the stacks with acknowledged entries |
-//! | `sweep` | [`sweep_end`] | the scope and every stack with an overlay |
+//! | `sweep` | [`sweep_end`] | the scope |
 //! | `purge` | [`purge`] | the scope and its pending and failed entries |
 
 mod apply;
+mod confirm;
 mod enqueue;
 mod failed;
 mod fold;
@@ -25,7 +26,7 @@ mod settle;
 mod sweep;
 mod take;
 
-pub use apply::{Planned, apply};
+pub use apply::{ApplyNeeds, Planned, apply, apply_needs};
 pub use enqueue::enqueue;
 pub use failed::{discard, retry};
 pub use fold::fold;

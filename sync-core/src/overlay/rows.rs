@@ -5,10 +5,8 @@ use std::collections::BTreeMap;
 use super::fold::fold;
 use crate::{
     error::{StoreError, StoreErrorKind},
-    model::{Account, Generation, MutationId, RecordKey, Scope, Version},
-    store::{
-        BaseRow, Conflict, Entry, EntryState, Fence, Meta, RecordRow, ScopeRow, Seq, Tick, Touched,
-    },
+    model::{Account, Generation, MutationId, Payload, RecordKey, Scope, Version},
+    store::{BaseRow, Conflict, Entry, Fence, Meta, RecordRow, ScopeRow, Seq, Tick, Touched},
     time::Timestamp,
 };
 
@@ -30,7 +28,7 @@ pub struct Loaded {
 pub struct Stack {
     /// The newest pulled state: the base row, or the record itself when nothing lies over it.
     pub base: BaseRow,
-    /// The overlay, in the order in which it is folded: acknowledged, pending, failed, each by sequence.
+    /// The overlay, in the order in which it is folded: by sequence, the failed entries last.
     entries: Vec<Entry>,
 }
 
@@ -67,20 +65,21 @@ impl Stack {
         &self.entries
     }
 
+    /// The payload of the base; none when the server has no such record.
+    pub(super) fn base_payload(&self) -> Option<&Payload> {
+        self.base.payload.as_ref().map(|(payload, _)| payload)
+    }
+
     pub(super) fn entries_mut(&mut self) -> &mut Vec<Entry> {
         &mut self.entries
     }
 
     /// Restores the order after entries were added or have changed their state.
     pub(super) fn sort(&mut self) {
-        self.entries.sort_by_key(|entry| {
-            let class = match entry.state {
-                EntryState::Acknowledged(_) => 0,
-                EntryState::Pending(_) => 1,
-                EntryState::Failed(_) => 2,
-            };
-            (class, entry.seq)
-        });
+        // An acknowledged entry is older than a pending one, unless the answer for the pending one is missing:
+        // then the server has decided it before, and it must not cover the later one.
+        self.entries
+            .sort_by_key(|entry| (entry.is_failed(), entry.seq));
     }
 
     pub(super) fn position(&self, id: MutationId) -> Option<usize> {
@@ -188,9 +187,15 @@ impl Work {
         } = self;
         let mut writes = Writes {
             meta: (now.meta != before.meta).then_some(now.meta),
-            conflicts,
             ..Writes::default()
         };
+        // That a record is in conflict is news, even where its payload stays.
+        for conflict in &conflicts {
+            writes
+                .touched
+                .add(&conflict.key.scope, &conflict.key.entity_type);
+        }
+        writes.conflicts = conflicts;
         for (scope, row) in now.scopes {
             if before.scopes.get(&scope) != Some(&row) {
                 writes.scopes.push(row);

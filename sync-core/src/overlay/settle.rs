@@ -1,18 +1,19 @@
 //! Settling: acting on what the server said to a mutation.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
+    confirm::{follow_own, is_result, leave, pulled_past},
     enqueue::{Based, append, new_entry},
     rows::{Loaded, Stack, Work, Writes, check_fence},
 };
 use crate::{
     error::StoreError,
-    model::{MutationId, Op, Payload, RecordKey, Scope, Version},
+    model::{MutationId, Op, RecordKey, Scope, Version},
     policy::{Choice, Contest},
     store::{
         Acknowledged, Conflict, Doubt, Entry, EntryState, FailReason, Failed, Pending, Resolution,
-        ScopeRow, SettleReport, SettleRequest, Settlement, Tick,
+        SettleReport, SettleRequest, Settlement, Tick,
     },
     transport::{ServerRecord, Verdict},
 };
@@ -44,7 +45,7 @@ pub fn settle_needs(settlements: &[Settlement]) -> SettleNeeds {
     needs
 }
 
-/// Acts on answers, in order. What is not in the outbox is left alone.
+/// Acts on answers, in order. What is not in the outbox, or was never sent, is left alone.
 ///
 /// # Errors
 /// `Fenced`.
@@ -53,7 +54,12 @@ pub fn settle(
     request: &SettleRequest,
 ) -> Result<(SettleReport, Writes), StoreError> {
     check_fence(&loaded.meta, request.fence)?;
+    let keys = loaded.stacks.iter().flat_map(|(key, stack)| {
+        let ids = stack.entries().iter().map(|entry| entry.mutation.id);
+        ids.map(move |id| (id, key.clone()))
+    });
     let mut settling = Settling {
+        keys: keys.collect(),
         work: Work::new(loaded),
         request,
         report: SettleReport::default(),
@@ -71,6 +77,8 @@ pub fn settle(
 }
 
 struct Settling<'a> {
+    /// The records of the entries that were loaded.
+    keys: BTreeMap<MutationId, RecordKey>,
     work: Work,
     request: &'a SettleRequest,
     report: SettleReport,
@@ -81,7 +89,9 @@ impl Settling<'_> {
         match settlement {
             Settlement::Answer(id, verdict) => {
                 self.with_pending(*id, |this, key, stack, at| {
-                    this.answer(key, stack, at, verdict);
+                    if stack.entries()[at].was_sent() {
+                        this.answer(key, stack, at, verdict);
+                    }
                 });
             }
             Settlement::SetAside(id, reason, message) => {
@@ -103,16 +113,18 @@ impl Settling<'_> {
         id: MutationId,
         act: impl FnOnce(&mut Self, &RecordKey, &mut Stack, usize),
     ) {
-        let found = self.work.now.stacks.iter().find_map(|(key, stack)| {
-            let at = stack.position(id)?;
-            stack.entries()[at].is_pending().then(|| (key.clone(), at))
-        });
-        let Some((key, at)) = found else { return };
+        let Some(key) = self.keys.get(&id).cloned() else {
+            return;
+        };
         let Some(mut stack) = self.work.now.stacks.remove(&key) else {
             return;
         };
-        act(self, &key, &mut stack, at);
-        stack.sort();
+        if let Some(at) = stack.position(id)
+            && stack.entries()[at].is_pending()
+        {
+            act(self, &key, &mut stack, at);
+            stack.sort();
+        }
         self.work.now.stacks.insert(key, stack);
     }
 
@@ -176,16 +188,15 @@ impl Settling<'_> {
         });
         if shown.is_some_and(|version| pulled_past(stack, &scope, &version)) {
             let seq = stack.entries()[at].seq;
-            stack
-                .entries_mut()
-                .retain(|e| !(e.is_acknowledged() && e.seq <= seq));
+            let stamped = &self.request.traits.stamped_fields;
+            leave(stack, seq, stamped, &mut self.report.applied);
         }
     }
 
     /// Records a conflict and ends it as the policy says.
     fn conflict(&mut self, key: &RecordKey, stack: &mut Stack, at: usize, theirs: &ServerRecord) {
         let entry = stack.entries()[at].clone();
-        let base = stack.base.payload.as_ref().map(|(p, _)| p.clone());
+        let base = stack.base_payload().cloned();
         let choice = self.request.resolve.resolve(&Contest {
             key,
             mutation_id: entry.mutation.id,
@@ -281,9 +292,12 @@ impl Settling<'_> {
         theirs: Option<ServerRecord>,
         reason: &str,
     ) {
-        let tick = self.work.next_tick();
         let entry = &mut stack.entries_mut()[at];
-        if let EntryState::Pending(pending) = &mut entry.state {
+        // A refusal that is already doubted was not sent since: this is the same answer once more.
+        if let EntryState::Pending(pending) = &mut entry.state
+            && pending.doubt.is_none()
+        {
+            let tick = self.work.next_tick();
             pending.doubt = Some(Doubt {
                 tick,
                 theirs,
@@ -340,38 +354,9 @@ impl Settling<'_> {
 /// pulled since it was first sent; any other, by the base being its result.
 fn holds(stack: &Stack, at: usize, stamped: &[String]) -> bool {
     let entry = &stack.entries()[at];
-    let base = stack.base.payload.as_ref().map(|(payload, _)| payload);
     match (&entry.mutation.op, &entry.state) {
         (Op::Create(_), EntryState::Pending(pending)) => pending.echoed,
-        (op, _) => is_result(op, base, stamped),
-    }
-}
-
-pub(super) fn is_result(op: &Op, base: Option<&Payload>, stamped: &[String]) -> bool {
-    match (op.payload(), base) {
-        (Some(result), Some(base)) => base.same_json_except(result, stamped),
-        (None, None) => true,
-        _ => false,
-    }
-}
-
-/// Marks the follower of a confirmed entry, if the base is what that entry had written.
-pub(super) fn follow_own(stack: &mut Stack, confirmed: &Entry, stamped: &[String]) {
-    let base = stack
-        .base
-        .payload
-        .as_ref()
-        .map(|(payload, _)| payload.clone());
-    if !is_result(&confirmed.mutation.op, base.as_ref(), stamped) {
-        return;
-    }
-    let id = confirmed.mutation.id;
-    for entry in stack.entries_mut() {
-        if entry.mutation.after == Some(id)
-            && let EntryState::Pending(pending) = &mut entry.state
-        {
-            pending.over_own = true;
-        }
+        (op, _) => is_result(op, stack.base_payload(), stamped),
     }
 }
 
@@ -389,16 +374,5 @@ fn hand_over(stack: &mut Stack, from: &Entry) {
 
 /// Whether a later own mutation of the record exists.
 fn edited_since(stack: &Stack, entry: &Entry) -> bool {
-    stack
-        .entries()
-        .iter()
-        .any(|e| e.seq > entry.seq && !e.is_acknowledged())
-}
-
-/// Whether pulls have already brought everything up to a version of this record.
-fn pulled_past(stack: &Stack, scope: &ScopeRow, version: &Version) -> bool {
-    let at_least = |other: Option<Version>| other.is_some_and(|other| other >= *version);
-    let own = scope.version_of(stack.base.seq, stack.base.generation);
-    let drained = scope.version_of(scope.drained, scope.generation);
-    at_least(own) || (scope.resync.is_none() && at_least(drained))
+    stack.entries().iter().any(|e| e.seq > entry.seq)
 }

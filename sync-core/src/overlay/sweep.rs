@@ -1,13 +1,10 @@
 //! Starting over: resync, sweep, purge and wipe.
 
-use super::{
-    apply::confirm_drained,
-    rows::{Loaded, Work, Writes, check_fence},
-};
+use super::rows::{Loaded, Stack, Work, Writes, check_fence};
 use crate::{
     error::{StoreError, StoreErrorKind},
     model::Scope,
-    store::{Counts, Entry, EntryState, Fence, Pending, Resync, Revoked, ScopeRow},
+    store::{BaseRow, Counts, Entry, EntryState, Fence, Pending, Resync, Revoked, ScopeRow},
     time::Timestamp,
 };
 
@@ -26,16 +23,18 @@ pub fn resync(
     check_fence(&loaded.meta, fence)?;
     let mut work = Work::new(loaded);
     let mut row = work.scope(scope);
-    let before = row.resync.take();
+    // An epoch that an interrupted resync was waiting for, and has not seen, is still to come.
+    let entered = row.epochs.last().is_some_and(|(g, _)| *g == row.generation);
+    let awaited = row.resync.is_some_and(|resync| resync.new_epoch) && !entered;
     row.generation = row.generation.next();
     row.cursor = None;
-    row.through = None;
     row.drained = None;
     if new_epoch {
+        row.through = None;
         row.told = None;
     }
     row.resync = Some(Resync {
-        new_epoch: new_epoch || before.is_some_and(|resync| resync.new_epoch),
+        new_epoch: new_epoch || awaited,
         ..Resync::default()
     });
     work.now.scopes.insert(scope.clone(), row);
@@ -62,25 +61,29 @@ fn back_to_the_outbox(entry: &mut Entry) {
     }
 }
 
-/// Ends a sweep. Loaded must be the scope and every stack of it that has an overlay: bases that the resync did
-/// not bring are gone, and acknowledged entries that its pull has passed leave.
+/// Once a resync's pull has drained, a base that it did not bring is gone, swept out yet or not.
+///
+/// So no stack waits for the sweep, which may pass a record while something lies over it.
+pub(super) fn forget_gone_base(stack: &mut Stack, scope: &ScopeRow) {
+    let drained = scope.resync.as_ref().is_some_and(|resync| resync.sweeping);
+    if drained && stack.base.generation < scope.generation {
+        stack.base = BaseRow {
+            payload: None,
+            seq: None,
+            generation: scope.generation,
+        };
+    }
+}
+
+/// Ends a sweep. Loaded must be the scope.
 #[must_use]
 pub fn sweep_end(loaded: Loaded, scope: &Scope) -> Writes {
     let mut work = Work::new(loaded);
     let mut row = work.scope(scope);
-    let began = row.resync.take().and_then(|resync| resync.sweeping);
+    row.resync = None;
+    // No row of an older generation is left.
     if let Some(newest) = row.epochs.pop() {
         row.epochs = vec![newest];
-    }
-    for stack in work.now.stacks.values_mut() {
-        if stack.base.generation < row.generation {
-            stack.base.payload = None;
-            stack.base.seq = None;
-            stack.base.generation = row.generation;
-        }
-        if let Some(began) = began {
-            confirm_drained(stack, &row, began, &[]);
-        }
     }
     work.now.scopes.insert(scope.clone(), row);
     work.finish()
@@ -118,20 +121,25 @@ pub fn purge(
 ///
 /// # Errors
 /// `Invalid`, with what it is.
-pub fn may_wipe(counts: Counts, revoked: u64, force: bool) -> Result<(), StoreError> {
+pub fn may_wipe(
+    counts: Counts,
+    revoked: u64,
+    conflicts: u64,
+    force: bool,
+) -> Result<(), StoreError> {
     let Counts {
         pending,
         failed,
         acknowledged,
     } = counts;
-    if force || pending + failed + acknowledged + revoked == 0 {
+    if force || pending + failed + acknowledged + revoked + conflicts == 0 {
         return Ok(());
     }
     Err(StoreError::new(
         StoreErrorKind::Invalid,
         format!(
             "a wipe would lose {pending} pending, {failed} failed, {acknowledged} acknowledged and {revoked} \
-             revoked mutations; sync or discard them first, or force it"
+             revoked mutations and {conflicts} conflicts; sync, discard or acknowledge them first, or force it"
         ),
     ))
 }

@@ -76,11 +76,7 @@ impl<'a> Take<'a> {
         };
         let traits = &self.request.traits;
         let unconfirmed = stack.entries().iter().any(|e| e.is_acknowledged());
-        let base = stack
-            .base
-            .payload
-            .as_ref()
-            .map(|(payload, _)| payload.clone());
+        let base = stack.base_payload().cloned();
         let Some(entry) = stack.entries_mut().iter_mut().find(|e| e.seq == seq) else {
             return Offer::More;
         };
@@ -91,7 +87,11 @@ impl<'a> Take<'a> {
         // what became of the last answer.
         if pending.doubt.is_some() || (!traits.idempotent && unconfirmed) {
             self.taken.waiting.insert(key.scope.clone());
-            self.passed.insert(key.clone());
+            if traits.ordered {
+                self.blocked.insert(key.scope.clone());
+            } else {
+                self.passed.insert(key.clone());
+            }
             return Offer::More;
         }
         if traits.idempotent

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 
 use super::{
     ApplyOutcome, ApplyRequest, BaseRow, ChangeApplier, Conflict, Conflicts, Coordination, Counts,
-    CursorStore, EnqueueRequest, Enqueued, Entry, EntryFilter, EntryState, Fence, ListRequest,
+    CursorStore, EnqueueRequest, Enqueued, Entry, EntryFilter, EntryKind, Fence, ListRequest,
     Marks, Meta, Outbox, Purged, RecordRow, Records, Revoked, ScopeRow, Seq, SettleReport,
     SettleRequest, Stamp, SweepOutcome, TakeRequest, Taken, Tick, Touched,
 };
@@ -20,8 +20,9 @@ use crate::{
     error::{StoreError, StoreErrorKind},
     model::{Account, Change, EntityType, Generation, MutationId, RecordKey, Scope},
     overlay::{
-        EntryWrite, Loaded, Offer, Planned, Stack, Take, Writes, apply, check_account, check_fence,
-        discard, enqueue, may_wipe, purge, resync, retry, settle, settle_needs, sweep_end,
+        ApplyNeeds, EntryWrite, Loaded, Offer, Planned, Stack, Take, Writes, apply, apply_needs,
+        check_account, check_fence, discard, enqueue, may_wipe, purge, resync, retry, settle,
+        settle_needs, sweep_end,
     },
     time::Timestamp,
 };
@@ -61,6 +62,8 @@ struct Tables {
     entries: BTreeMap<Seq, Entry>,
     by_record: BTreeMap<RecordKey, BTreeSet<Seq>>,
     by_id: BTreeMap<MutationId, Seq>,
+    by_state: BTreeMap<(Scope, EntryKind), BTreeSet<Seq>>,
+    outbox: BTreeSet<Seq>,
     conflicts: Vec<Conflict>,
     revoked: Vec<Revoked>,
 }
@@ -78,6 +81,8 @@ impl Default for Tables {
             entries: BTreeMap::new(),
             by_record: BTreeMap::new(),
             by_id: BTreeMap::new(),
+            by_state: BTreeMap::new(),
+            outbox: BTreeSet::new(),
             conflicts: Vec::new(),
             revoked: Vec::new(),
         }
@@ -144,11 +149,19 @@ impl Tables {
             .collect()
     }
 
+    /// The records of a scope that have an entry in this state.
+    fn in_state(&self, scope: &Scope, state: EntryKind) -> Vec<RecordKey> {
+        let seqs = self.by_state.get(&(scope.clone(), state));
+        let entries = seqs.into_iter().flatten();
+        entries
+            .filter_map(|seq| Some(self.entries.get(seq)?.mutation.key.clone()))
+            .collect()
+    }
+
+    /// The last pending entry of a scope.
     fn tail(&self, scope: &Scope) -> Option<Seq> {
-        let mut pending = self.entries.values().rev();
-        pending
-            .find(|entry| entry.is_pending() && entry.mutation.key.scope == *scope)
-            .map(|entry| entry.seq)
+        let pending = (scope.clone(), EntryKind::Pending);
+        self.by_state.get(&pending)?.last().copied()
     }
 
     fn store(&mut self, writes: Writes) {
@@ -198,7 +211,15 @@ impl Tables {
     }
 
     fn put_entry(&mut self, entry: Entry) {
+        self.remove_entry(entry.seq);
         self.by_id.insert(entry.mutation.id, entry.seq);
+        self.by_state
+            .entry((entry.mutation.key.scope.clone(), entry.kind()))
+            .or_default()
+            .insert(entry.seq);
+        if entry.is_pending() {
+            self.outbox.insert(entry.seq);
+        }
         self.by_record
             .entry(entry.mutation.key.clone())
             .or_default()
@@ -210,13 +231,11 @@ impl Tables {
         let Some(entry) = self.entries.remove(&seq) else {
             return;
         };
+        self.outbox.remove(&seq);
         self.by_id.remove(&entry.mutation.id);
-        if let Some(seqs) = self.by_record.get_mut(&entry.mutation.key) {
-            seqs.remove(&seq);
-            if seqs.is_empty() {
-                self.by_record.remove(&entry.mutation.key);
-            }
-        }
+        let state = (entry.mutation.key.scope.clone(), entry.kind());
+        remove_from(&mut self.by_state, &state, seq);
+        remove_from(&mut self.by_record, &entry.mutation.key, seq);
     }
 
     /// Stores the changes of records that have no overlay.
@@ -253,6 +272,15 @@ impl Tables {
     }
 }
 
+fn remove_from<K: Ord>(index: &mut BTreeMap<K, BTreeSet<Seq>>, key: &K, seq: Seq) {
+    if let Some(seqs) = index.get_mut(key) {
+        seqs.remove(&seq);
+        if seqs.is_empty() {
+            index.remove(key);
+        }
+    }
+}
+
 /// The rows of a map whose keys lie in a scope.
 fn within<'a, V>(
     map: &'a BTreeMap<RecordKey, V>,
@@ -284,7 +312,10 @@ impl Outbox for MemoryStore {
         let mut tables = self.tables();
         check_fence(&tables.meta, request.fence)?;
         let mut take = Take::new(tables.meta.clone(), &request);
-        for entry in tables.entries.values().filter(|entry| entry.is_pending()) {
+        for seq in &tables.outbox {
+            let Some(entry) = tables.entries.get(seq) else {
+                continue;
+            };
             let key = &entry.mutation.key;
             if take.wants(key)
                 && take.offer(key, entry.seq, tables.stack(key), tables.scope(&key.scope))
@@ -308,7 +339,7 @@ impl Outbox for MemoryStore {
             .map(|entry| entry.mutation.key.clone())
             .collect();
         for scope in &needs.judged {
-            keys.extend(tables.overlaid(scope));
+            keys.extend(tables.in_state(scope, EntryKind::Pending));
         }
         let (report, writes) = settle(tables.load(keys), &request)?;
         tables.store(writes);
@@ -356,13 +387,14 @@ impl Outbox for MemoryStore {
 impl Tables {
     fn counts(&self, scope: Option<&Scope>) -> Counts {
         let mut counts = Counts::default();
-        for entry in self.entries.values() {
-            if scope.is_none_or(|scope| *scope == entry.mutation.key.scope) {
-                match entry.state {
-                    EntryState::Pending(_) => counts.pending += 1,
-                    EntryState::Failed(_) => counts.failed += 1,
-                    EntryState::Acknowledged(_) => counts.acknowledged += 1,
-                }
+        for ((of, state), seqs) in &self.by_state {
+            if scope.is_none_or(|scope| scope == of) {
+                let count = match state {
+                    EntryKind::Pending => &mut counts.pending,
+                    EntryKind::Failed => &mut counts.failed,
+                    EntryKind::Acknowledged => &mut counts.acknowledged,
+                };
+                *count += seqs.len() as u64;
             }
         }
         counts
@@ -410,18 +442,23 @@ impl CursorStore for MemoryStore {
 impl ChangeApplier for MemoryStore {
     async fn apply(&self, request: ApplyRequest) -> Result<ApplyOutcome, StoreError> {
         let mut tables = self.tables();
-        let overlaid: BTreeSet<RecordKey> = tables.overlaid(&request.scope).into_iter().collect();
-        let keys: BTreeSet<RecordKey> = if request.page.has_more {
-            let key = |change: &Change| RecordKey {
-                scope: request.scope.clone(),
-                entity_type: change.entity_type.clone(),
-                entity_id: change.entity_id.clone(),
-            };
-            let in_page = request.page.changes.iter().map(key);
-            in_page.filter(|key| overlaid.contains(key)).collect()
-        } else {
-            overlaid
+        let scope = &request.scope;
+        let key = |change: &Change| RecordKey {
+            scope: scope.clone(),
+            entity_type: change.entity_type.clone(),
+            entity_id: change.entity_id.clone(),
         };
+        let in_page = request.page.changes.iter().map(key);
+        let mut keys: BTreeSet<RecordKey> = in_page
+            .filter(|key| tables.by_record.contains_key(key))
+            .collect();
+        match apply_needs(tables.scopes.get(scope), &request.page) {
+            ApplyNeeds::Page => {}
+            ApplyNeeds::Acknowledged => {
+                keys.extend(tables.in_state(scope, EntryKind::Acknowledged));
+            }
+            ApplyNeeds::Overlaid => keys.extend(tables.overlaid(scope)),
+        }
         let loaded = tables.load_scope(&request.scope, keys.iter().cloned());
         match apply(loaded, &request)? {
             Planned::Not(outcome) => Ok(outcome),
@@ -460,7 +497,7 @@ impl ChangeApplier for MemoryStore {
         let mut tables = self.tables();
         check_fence(&tables.meta, fence)?;
         let mut row = tables.scope(&scope);
-        let Some(resync) = row.resync.as_mut().filter(|r| r.sweeping.is_some()) else {
+        let Some(resync) = row.resync.as_mut().filter(|r| r.sweeping) else {
             return Ok(SweepOutcome {
                 done: true,
                 touched: Touched::default(),
@@ -475,10 +512,7 @@ impl ChangeApplier for MemoryStore {
             .range((from, Bound::Unbounded))
             .take_while(|(key, _)| key.scope == scope)
             .take(limit.max(1) as usize)
-            .map(|(key, record)| {
-                let old = record.generation < row.generation;
-                (key.clone(), old && !tables.by_record.contains_key(key))
-            })
+            .map(|(key, record)| (key.clone(), record.generation < row.generation))
             .collect();
         let mut touched = Touched::default();
         if let Some((last, _)) = step.last() {
@@ -495,9 +529,7 @@ impl ChangeApplier for MemoryStore {
                 touched,
             });
         }
-        let loaded = tables.load_scope(&scope, tables.overlaid(&scope));
-        let writes = sweep_end(loaded, &scope);
-        touched.merge(writes.touched.clone());
+        let writes = sweep_end(tables.load_scope(&scope, []), &scope);
         tables.store(writes);
         Ok(SweepOutcome {
             done: true,
@@ -534,7 +566,8 @@ impl ChangeApplier for MemoryStore {
 
     async fn wipe(&self, force: bool) -> Result<Touched, StoreError> {
         let mut tables = self.tables();
-        may_wipe(tables.counts(None), tables.revoked.len() as u64, force)?;
+        let (revoked, conflicts) = (tables.revoked.len(), tables.conflicts.len());
+        may_wipe(tables.counts(None), revoked as u64, conflicts as u64, force)?;
         let mut touched = Touched::default();
         for key in tables.records.keys() {
             touched.add(&key.scope, &key.entity_type);

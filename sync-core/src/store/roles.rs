@@ -180,7 +180,7 @@ pub trait ChangeApplier: Send + Sync {
     /// Empties the database and unbinds it from its account; every scope's generation and the fence rise.
     ///
     /// Unless `force`, refuses (`Invalid`, with the counts) while anything is pending, failed or acknowledged, or
-    /// revoked and not acknowledged by the app.
+    /// a conflict or a revoked mutation waits for the app to acknowledge it.
     ///
     /// # Errors
     /// `Invalid`.

@@ -134,8 +134,8 @@ impl ScopeRow {
 pub struct Resync {
     /// Whether the scope's history is another one now, so that the next epoch is taken as it comes.
     pub new_epoch: bool,
-    /// Set once the pull has come to its end and only the sweep is left: the settle counter when it began.
-    pub sweeping: Option<Tick>,
+    /// Whether the pull has come to its end and only the sweep is left.
+    pub sweeping: bool,
     /// How far the sweep has come: everything up to this record is done.
     pub swept: Option<RecordKey>,
 }

@@ -79,7 +79,7 @@ impl Work {
         for _ in 0..=RESTARTS {
             let (row, began) = self.shared.store.scope(scope.clone()).await?;
             *pulled_before = row.pulled;
-            if row.resync.as_ref().is_some_and(|r| r.sweeping.is_some()) {
+            if row.resync.as_ref().is_some_and(|r| r.sweeping) {
                 self.sweep(scope).await?;
                 continue;
             }

@@ -1,0 +1,179 @@
+//! The conflict rule: what a permitted mutation does to a record.
+
+use sync_core::{
+    model::{Account, Op, Payload},
+    time::Timestamp,
+};
+
+use super::{Concurrent, ConflictPolicy, Incoming, Rules, Situation};
+use crate::log::{Outcome, OverwrittenRow, RecordRow, Retention, ScopeRow};
+
+/// The most marks of overwritten edits that a record carries on.
+const MARKS: usize = 16;
+
+/// The most bytes of payload that these marks may have, the newest one aside.
+const MARK_BYTES: usize = 256 * 1024;
+
+/// What a mutation comes to.
+pub(super) enum Effect {
+    /// It makes a change: this one, whose number is the scope's next.
+    Change(Box<RecordRow>),
+    /// There was nothing to change.
+    Nothing,
+    /// It lost.
+    Lost,
+}
+
+/// A permitted mutation, and what it meets.
+pub(super) struct Encounter<'a> {
+    pub(super) account: &'a Account,
+    pub(super) received: Timestamp,
+    pub(super) incoming: &'a Incoming,
+    pub(super) op: &'a Op,
+    pub(super) scope: &'a ScopeRow,
+    pub(super) situation: &'a Situation,
+    pub(super) rules: &'a Rules,
+}
+
+impl Encounter<'_> {
+    pub(super) fn effect(&self) -> Effect {
+        let record = self.situation.record.as_ref();
+        let live = record.is_some_and(|record| record.payload.is_some());
+        match (self.op, record) {
+            (Op::Delete, _) if !live => Effect::Nothing,
+            // Never a create: whoever deleted the record must not see it come back.
+            (Op::Update(_), _) if !live => Effect::Lost,
+            (_, None) => self.change(self.op.payload(), None, Vec::new()),
+            (_, Some(record)) if self.has_seen(record) => {
+                self.change(self.op.payload(), Some(record), self.carried(record))
+            }
+            (_, Some(record)) => self.contest(record),
+        }
+    }
+
+    /// Whether the edit was made in the knowledge of this state of the record.
+    fn has_seen(&self, record: &RecordRow) -> bool {
+        let base = self.situation.base_seq(self.incoming);
+        if self.incoming.unconditional || base.is_some_and(|base| base >= record.seq) {
+            return true;
+        }
+        let Some(after) = self.incoming.after else {
+            return false;
+        };
+        // The author saw the predecessor as it was sent, so that it must have been applied as it was sent.
+        if record.mutation_id == after {
+            return !record.merged && record.account == *self.account;
+        }
+        // The predecessor may have found its work done, as a delete of what was gone: nothing has come since.
+        self.situation.predecessor.as_ref().is_some_and(|verdict| {
+            let as_sent = matches!(
+                verdict.outcome,
+                Outcome::Applied { seq, merged: false } if seq >= record.seq
+            );
+            as_sent && verdict.key == record.key && verdict.account == *self.account
+        })
+    }
+
+    /// Two edits that do not know of each other.
+    fn contest(&self, record: &RecordRow) -> Effect {
+        if let ConflictPolicy::FirstWins = self.rules.conflicts {
+            return Effect::Lost;
+        }
+        if let (ConflictPolicy::Merge(merge), Some(current), Some(incoming)) = (
+            &self.rules.conflicts,
+            &record.payload,
+            self.op.payload(),
+        ) {
+            let merged = merge.merge(&Concurrent {
+                key: &record.key,
+                current,
+                incoming,
+                mutation_id: self.incoming.id,
+            });
+            if let Some(merged) = merged {
+                return match (merged.same_json(incoming), merged.same_json(current)) {
+                    (true, false) => self.win(record),
+                    (false, true) => Effect::Lost,
+                    _ => self.change(Some(&merged), Some(record), self.carried(record)),
+                };
+            }
+        }
+        if self.edited() > record.edited {
+            self.win(record)
+        } else {
+            Effect::Lost
+        }
+    }
+
+    /// Overwrites what had arrived first, and leaves a mark that tells its author.
+    fn win(&self, record: &RecordRow) -> Effect {
+        let mut marks = self.carried(record);
+        marks.push(OverwrittenRow {
+            mutation_id: record.mutation_id,
+            account: record.account.clone(),
+            payload: record.payload.clone(),
+            by: self.scope.head + 1,
+            at: self.received,
+        });
+        self.change(self.op.payload(), Some(record), marks)
+    }
+
+    fn change(
+        &self,
+        payload: Option<&Payload>,
+        over: Option<&RecordRow>,
+        mut overwritten: Vec<OverwrittenRow>,
+    ) -> Effect {
+        bound(&mut overwritten);
+        let edited = self.edited();
+        let merged = match (payload, self.op.payload()) {
+            (Some(made), Some(sent)) => !made.same_json(sent),
+            _ => false,
+        };
+        Effect::Change(Box::new(RecordRow {
+            key: self.incoming.key.detached(),
+            payload: payload.map(Payload::detached),
+            schema: self.incoming.schema,
+            seq: self.scope.head + 1,
+            mutation_id: self.incoming.id,
+            account: self.account.detached(),
+            merged,
+            edited: over.map_or(edited, |over| edited.max(over.edited)),
+            made: self.received,
+            overwritten,
+        }))
+    }
+
+    /// When the edit was made, by the server's clock: its age before the receipt, but not before what it was
+    /// based on was made. The device's own clock cancels out.
+    fn edited(&self) -> Timestamp {
+        let by_age = Retention::cut(self.received, self.incoming.age);
+        self.situation
+            .base_made
+            .map_or(by_age, |made| by_age.max(made))
+            .min(self.received)
+    }
+
+    /// The marks of the record that this one supersedes; none is told for longer than a tombstone is kept.
+    fn carried(&self, record: &RecordRow) -> Vec<OverwrittenRow> {
+        let since = Retention::cut(self.received, self.rules.tombstones());
+        let marks = record.overwritten.iter();
+        marks.filter(|mark| mark.at >= since).cloned().collect()
+    }
+}
+
+/// Keeps the newest marks.
+fn bound(marks: &mut Vec<OverwrittenRow>) {
+    let bytes = |mark: &OverwrittenRow| mark.payload.as_ref().map_or(0, Payload::len);
+    let mut total = 0;
+    let kept = marks
+        .iter()
+        .rev()
+        .enumerate()
+        .take_while(|(count, mark)| {
+            total += bytes(mark);
+            *count == 0 || (*count < MARKS && total <= MARK_BYTES)
+        })
+        .count();
+    marks.drain(..marks.len() - kept);
+}

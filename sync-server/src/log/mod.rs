@@ -1,0 +1,401 @@
+//! The change log: what the server keeps, and the trait of a database that keeps it.
+//!
+//! A log decides nothing. It loads the rows that a decision needs, hands them to the pure functions of
+//! [`crate::decide`], and stores what these return, all in one transaction.
+
+mod memory;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use sync_core::{
+    error::StoreError,
+    model::{
+        Account, Change, ChangeOp, Cursor, EntityId, EntityType, Epoch, MutationId, Overwritten,
+        Page, Payload, RecordKey, Schema, Scope, Version,
+    },
+    time::Timestamp,
+    transport::{Answer, ServerRecord},
+};
+
+pub use memory::{Backup, MemoryLog};
+
+use crate::decide::{Incoming, Rules};
+
+/// Keeps, for each scope, a log with one gap-free sequence in commit order.
+///
+/// Each call is atomic: it happens whole or leaves no trace, also when its future is dropped. The sequence is
+/// taken from the scope's own row inside the transaction that appends, with that row locked, so that a reader
+/// can never see a later change before an earlier one.
+#[async_trait]
+pub trait ChangeLog: Send + Sync + fmt::Debug {
+    /// Decides mutations in their order, and returns one answer each once all of them are durable.
+    ///
+    /// Each mutation is atomic on its own: [`crate::decide::Batch`] says what to store, and when storing that
+    /// fails, only this mutation (and the rest of its scope) is answered `retry`. Sending a batch again is safe:
+    /// verdicts are stored with what they decide.
+    ///
+    /// # Errors
+    /// Those of the database; nothing is known about any of the mutations then.
+    async fn decide(&self, batch: BatchRequest) -> Result<Vec<Answer>, StoreError>;
+
+    /// Reads a page, with the scope's row and its changes seen at one moment.
+    ///
+    /// # Errors
+    /// Those of reading.
+    async fn read(&self, request: ReadRequest) -> Result<ReadOutcome, StoreError>;
+
+    /// The row of a scope, if it has one.
+    ///
+    /// # Errors
+    /// Those of reading.
+    async fn scope(&self, scope: Scope) -> Result<Option<ScopeRow>, StoreError>;
+
+    /// Makes sure that a scope has a row, and returns it; a new one begins in this epoch. Safe to repeat.
+    ///
+    /// # Errors
+    /// Those of writing.
+    async fn open(&self, scope: Scope, epoch: Epoch) -> Result<ScopeRow, StoreError>;
+
+    /// Begins a new epoch. Repeating it begins another.
+    ///
+    /// # Errors
+    /// Those of writing.
+    async fn new_epoch(&self, request: NewEpoch) -> Result<(), StoreError>;
+
+    /// Removes tombstones and verdicts that are older than their retention. Safe to repeat.
+    ///
+    /// # Errors
+    /// Those of writing.
+    async fn compact(&self, now: Timestamp, retention: Retention) -> Result<Compacted, StoreError>;
+
+    /// The scopes that hold a live record of this type and id: for clients whose deletes do not say it.
+    ///
+    /// # Errors
+    /// Those of reading.
+    async fn locate(
+        &self,
+        entity_type: EntityType,
+        entity_id: EntityId,
+    ) -> Result<Vec<Scope>, StoreError>;
+}
+
+/// Mutations of one push, to be decided.
+#[derive(Clone, Debug)]
+pub struct BatchRequest {
+    /// Whose they are.
+    pub account: Account,
+    /// When they were received.
+    pub received: Timestamp,
+    /// The client's cursor of each scope that it named.
+    pub cursors: Vec<(Scope, Option<Cursor>)>,
+    /// The mutations, in order.
+    pub mutations: Vec<Incoming>,
+    /// How to decide.
+    pub rules: Arc<Rules>,
+    /// The epoch of a scope's log that this batch begins.
+    pub fresh_epoch: Epoch,
+}
+
+/// Which page to read.
+#[derive(Clone, Debug)]
+pub struct ReadRequest {
+    /// The scope.
+    pub scope: Scope,
+    /// Where the client stands.
+    pub cursor: Option<Cursor>,
+    /// The most changes; at least 1.
+    pub limit: u32,
+    /// The most bytes of payload; one change is returned even if it alone is larger.
+    pub max_bytes: u64,
+}
+
+/// What reading a page came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReadOutcome {
+    /// A page.
+    Page(Page),
+    /// The scope has no row.
+    NoScope,
+    /// The cursor is of no use any more.
+    Expired,
+    /// The cursor is beyond the head of this epoch, which it names.
+    Beyond(Epoch),
+}
+
+/// A new epoch to begin.
+#[derive(Clone, Debug)]
+pub struct NewEpoch {
+    /// Of which scopes.
+    pub of: EpochOf,
+    /// Its name, which no scope has had before.
+    pub epoch: Epoch,
+}
+
+/// Which scopes a new epoch is begun for, and what it shares with the one before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EpochOf {
+    /// All scopes: after a restore, before anything is appended. Everything that is there is shared.
+    All,
+    /// One scope, if it is still in this epoch: its log turned out to be shorter than its clients know. What has
+    /// been appended since it was cut is not known, so nothing is shared.
+    Broken(Scope, Epoch),
+}
+
+/// How long things are kept that have no use for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    tombstones: Duration,
+    verdicts: Duration,
+}
+
+impl Retention {
+    /// Tombstones (and marks of overwritten edits) are kept for the first, verdicts for the second; or for as
+    /// long as tombstones, if that is longer: a verdict forgotten earlier could bring a deleted record back.
+    #[must_use]
+    pub fn new(tombstones: Duration, verdicts: Duration) -> Self {
+        Self {
+            tombstones,
+            verdicts: verdicts.max(tombstones),
+        }
+    }
+
+    /// How long tombstones are kept.
+    #[must_use]
+    pub fn tombstones(&self) -> Duration {
+        self.tombstones
+    }
+
+    /// How long verdicts are kept.
+    #[must_use]
+    pub fn verdicts(&self) -> Duration {
+        self.verdicts
+    }
+
+    /// What was made before this is no longer kept.
+    pub(crate) fn cut(now: Timestamp, kept: Duration) -> Timestamp {
+        let kept = i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
+        Timestamp::from_millis(now.as_millis().saturating_sub(kept))
+    }
+}
+
+impl Default for Retention {
+    /// 90 days for both: a device may be off for a season and still go on from its cursor.
+    fn default() -> Self {
+        let days_90 = Duration::from_secs(90 * 24 * 60 * 60);
+        Self::new(days_90, days_90)
+    }
+}
+
+/// What a compaction removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Compacted {
+    /// Tombstones.
+    pub tombstones: u64,
+    /// Verdicts.
+    pub verdicts: u64,
+}
+
+/// What is kept about a scope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScopeRow {
+    /// The scope.
+    pub scope: Scope,
+    /// The number of its newest change; 0 before the first.
+    pub head: u64,
+    /// When that change was made; receipts in a scope never step back behind it.
+    pub made: Timestamp,
+    /// The number of the newest tombstone that compaction has removed.
+    pub removed: u64,
+    /// The history that the numbers belong to now.
+    pub epoch: Epoch,
+    /// The epochs before, oldest first, each with the last number that its successor shares with it.
+    pub past: Vec<PastEpoch>,
+}
+
+/// An epoch that has ended.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct PastEpoch {
+    /// Its name.
+    pub epoch: Epoch,
+    /// Up to this number its history and its successor's are the same.
+    pub shared: u64,
+}
+
+impl ScopeRow {
+    /// The row of a scope whose log begins.
+    #[must_use]
+    pub fn new(scope: Scope, epoch: Epoch) -> Self {
+        Self {
+            scope: scope.detached(),
+            head: 0,
+            made: Timestamp::from_millis(i64::MIN),
+            removed: 0,
+            epoch: epoch.detached(),
+            past: Vec::new(),
+        }
+    }
+
+    /// The version with this number in the current epoch.
+    #[must_use]
+    pub fn version(&self, seq: u64) -> Version {
+        Version {
+            epoch: self.epoch.clone(),
+            seq,
+        }
+    }
+
+    /// A version as a number of the current epoch; `None` when it belongs to a history that this log does not
+    /// have, or to one that it shares only up to an earlier number.
+    #[must_use]
+    pub fn resolve(&self, version: &Version) -> Option<u64> {
+        let shared = if version.epoch == self.epoch {
+            self.head
+        } else {
+            let at = self
+                .past
+                .iter()
+                .rposition(|past| past.epoch == version.epoch)?;
+            self.past[at..].iter().map(|past| past.shared).min()?
+        };
+        (version.seq <= shared).then_some(version.seq)
+    }
+
+    /// Ends the current epoch. Numbers up to `shared` mean the same in the new one.
+    pub fn begin_epoch(&mut self, epoch: Epoch, shared: u64) {
+        let ended = std::mem::replace(&mut self.epoch, epoch);
+        self.past.push(PastEpoch {
+            epoch: ended,
+            shared,
+        });
+    }
+}
+
+/// A record as the log holds it: its newest change, or the tombstone that is left of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordRow {
+    /// The record.
+    pub key: RecordKey,
+    /// Its payload; none when it is deleted.
+    pub payload: Option<Payload>,
+    /// The format version of the payload.
+    pub schema: Schema,
+    /// The number of the change.
+    pub seq: u64,
+    /// The mutation that made it.
+    pub mutation_id: MutationId,
+    /// Whose that was.
+    pub account: Account,
+    /// Whether a merge made the payload something else than what the mutation had sent.
+    pub merged: bool,
+    /// When the edit was made, by the server's clock; never before its predecessor's.
+    pub edited: Timestamp,
+    /// When the change was made.
+    pub made: Timestamp,
+    /// Edits that it, or one that it supersedes, has overwritten; oldest first.
+    pub overwritten: Vec<OverwrittenRow>,
+}
+
+/// An edit that was applied and then lost to a concurrent one.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct OverwrittenRow {
+    /// The mutation that lost.
+    pub mutation_id: MutationId,
+    /// Whose it was.
+    pub account: Account,
+    /// What it had written; none if it was a delete.
+    pub payload: Option<Payload>,
+    /// The number of the change that won.
+    pub by: u64,
+    /// When that one was made.
+    pub at: Timestamp,
+}
+
+impl RecordRow {
+    /// The record in an answer.
+    #[must_use]
+    pub fn to_server_record(&self, scope: &ScopeRow) -> ServerRecord {
+        ServerRecord {
+            payload: self.payload.clone(),
+            schema: self.schema,
+            version: Some(scope.version(self.seq)),
+        }
+    }
+
+    /// The record in a page.
+    #[must_use]
+    pub fn into_change(self) -> Change {
+        Change {
+            entity_type: self.key.entity_type,
+            entity_id: self.key.entity_id,
+            op: self.payload.map_or(ChangeOp::Remove, ChangeOp::Put),
+            schema: self.schema,
+            seq: Some(self.seq),
+            mutation_id: Some(self.mutation_id),
+            overwritten: self
+                .overwritten
+                .into_iter()
+                .map(|row| Overwritten {
+                    mutation_id: row.mutation_id,
+                    account: row.account,
+                    payload: row.payload,
+                    by: row.by,
+                })
+                .collect(),
+        }
+    }
+
+    /// How many bytes of a page the record takes, names aside.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let overwritten = self.overwritten.iter().map(|row| row.payload.as_ref());
+        std::iter::once(self.payload.as_ref())
+            .chain(overwritten)
+            .flatten()
+            .map(|payload| payload.len() as u64)
+            .sum()
+    }
+}
+
+/// The final verdict of a mutation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerdictRow {
+    /// The mutation.
+    pub mutation_id: MutationId,
+    /// Whose it is.
+    pub account: Account,
+    /// The record that it names.
+    pub key: RecordKey,
+    /// What it says, in short; see [`crate::decide::fingerprint`].
+    pub fingerprint: u64,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// When that was decided.
+    pub at: Timestamp,
+}
+
+/// What became of a mutation, for ever.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was applied.
+    Applied {
+        /// The number of the change that it made; the scope's head, if there was nothing to change.
+        seq: u64,
+        /// Whether a merge made something else of it.
+        merged: bool,
+    },
+    /// It lost to the record of this number; to a record that was gone, if it is the scope's head.
+    Conflict {
+        /// The number.
+        seq: u64,
+    },
+    /// It will never be accepted.
+    Rejected {
+        /// Why.
+        reason: String,
+    },
+    /// The account may not write this.
+    Forbidden,
+}

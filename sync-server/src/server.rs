@@ -1,0 +1,314 @@
+//! Push and pull, from request to answer.
+
+use std::{collections::HashMap, sync::Arc};
+
+use sync_core::{
+    model::{Account, Cursor, Epoch, Page, Scope},
+    time::{Clock, Entropy},
+    transport::{PullRequest, PushAnswer, PushRequest},
+};
+
+use crate::{
+    access::Access,
+    decide::{AnyMutation, Incoming, Permission, Rules, Validate},
+    error::{ServerError, ServerErrorKind},
+    log::{BatchRequest, ChangeLog, Compacted, EpochOf, NewEpoch, ReadOutcome, ReadRequest},
+};
+
+/// The server's logic: pulls and pushes as functions from request to answer. Clones share everything.
+///
+/// It holds no state of its own: any number of servers may work on one log.
+#[derive(Clone, Debug)]
+pub struct Server {
+    log: Arc<dyn ChangeLog>,
+    access: Arc<dyn Access>,
+    validate: Arc<dyn Validate>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    rules: Arc<Rules>,
+    limits: Limits,
+}
+
+/// How much the server takes and gives at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Changes in a page, when the client asks for more or for none: 1,000. At 250 bytes a record this is a quarter
+    /// of a megabyte.
+    pub page: u32,
+    /// Bytes of payload in a page: 4 MiB. A single larger record is sent alone.
+    pub page_bytes: u64,
+    /// Mutations in a push: 1,000.
+    pub batch: usize,
+    /// Bytes of payload in a mutation: 5 MiB and a little. A larger one is rejected.
+    pub payload_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            page: 1_000,
+            page_bytes: 4 << 20,
+            batch: 1_000,
+            payload_bytes: (5 << 20) + (64 << 10),
+        }
+    }
+}
+
+/// A push whose mutations have been read, well or badly.
+#[derive(Clone, Debug)]
+pub struct Received {
+    /// The client's cursor of each scope that it named.
+    pub cursors: Vec<(Scope, Option<Cursor>)>,
+    /// The mutations, in order.
+    pub mutations: Vec<Incoming>,
+}
+
+impl Server {
+    /// A server on this log, whose access is decided by this hook.
+    #[must_use]
+    pub fn new(
+        log: Arc<dyn ChangeLog>,
+        access: Arc<dyn Access>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        Self {
+            log,
+            access,
+            validate: Arc::new(AnyMutation),
+            clock,
+            entropy,
+            rules: Arc::default(),
+            limits: Limits::default(),
+        }
+    }
+
+    /// The same server with other rules of conflicts and retention.
+    #[must_use]
+    pub fn with_rules(mut self, rules: Rules) -> Self {
+        self.rules = Arc::new(rules);
+        self
+    }
+
+    /// The same server, refusing what does not pass this.
+    #[must_use]
+    pub fn with_validation(mut self, validate: Arc<dyn Validate>) -> Self {
+        self.validate = validate;
+        self
+    }
+
+    /// The same server with other limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How much it takes and gives at once.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The log, for what the server itself does not offer.
+    #[must_use]
+    pub fn log(&self) -> &Arc<dyn ChangeLog> {
+        &self.log
+    }
+
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// A page of a scope's log for an authenticated account.
+    ///
+    /// # Errors
+    /// [`ServerErrorKind`]: `OtherAccount`, `Forbidden`, `CursorExpired`, `Unavailable`.
+    pub async fn pull(
+        &self,
+        account: &Account,
+        request: PullRequest,
+    ) -> Result<Page, ServerError> {
+        same_account(account, &request.account)?;
+        if !self.access.may_read(account, &request.scope).await? {
+            return Err(ServerError::new(
+                ServerErrorKind::Forbidden,
+                "no access to this scope",
+            ));
+        }
+        let read = ReadRequest {
+            scope: request.scope,
+            cursor: request.cursor,
+            limit: request.limit.clamp(1, self.limits.page.max(1)),
+            max_bytes: self.limits.page_bytes,
+        };
+        match self.read(read).await? {
+            Some(mut page) => {
+                page.verdict_retention = Some(self.rules.retention.verdicts());
+                Ok(page)
+            }
+            None => Err(ServerError::new(
+                ServerErrorKind::CursorExpired,
+                "the cursor is of no use any more; pull from the start",
+            )),
+        }
+    }
+
+    /// Handles a batch of an authenticated account, mutation by mutation and in order.
+    ///
+    /// # Errors
+    /// [`ServerErrorKind`]: `OtherAccount`, `TooLarge`, `Unavailable`.
+    pub async fn push(
+        &self,
+        account: &Account,
+        request: PushRequest,
+    ) -> Result<PushAnswer, ServerError> {
+        same_account(account, &request.account)?;
+        let received = Received {
+            cursors: request.cursors,
+            mutations: request.mutations.into_iter().map(Incoming::from).collect(),
+        };
+        self.receive(account, received).await
+    }
+
+    /// As [`Server::push`], where some mutations could not be read.
+    ///
+    /// # Errors
+    /// [`ServerErrorKind`]: `TooLarge`, `Unavailable`.
+    pub async fn receive(
+        &self,
+        account: &Account,
+        received: Received,
+    ) -> Result<PushAnswer, ServerError> {
+        if received.mutations.len() > self.limits.batch {
+            let most = self.limits.batch;
+            return Err(ServerError::new(
+                ServerErrorKind::TooLarge,
+                format!("more than {most} mutations in a batch"),
+            ));
+        }
+        let mut mutations = received.mutations;
+        self.authorise(account, &mut mutations).await?;
+        for incoming in &mut mutations {
+            self.check(account, incoming);
+        }
+        let batch = BatchRequest {
+            account: account.clone(),
+            received: self.clock.wall(),
+            cursors: received.cursors,
+            mutations,
+            rules: Arc::clone(&self.rules),
+            fresh_epoch: self.fresh_epoch(),
+        };
+        Ok(PushAnswer {
+            answers: self.log.decide(batch).await?,
+            verdict_retention: Some(self.rules.retention.verdicts()),
+        })
+    }
+
+    /// Begins a new epoch of every scope's log: the step that every restore of the database, and every failover
+    /// that may have lost something, needs before anybody is served again. Clients then pull anew from the
+    /// start, and send again what the log has lost of theirs.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn new_epoch(&self) -> Result<(), ServerError> {
+        let of = EpochOf::All;
+        let epoch = self.fresh_epoch();
+        Ok(self.log.new_epoch(NewEpoch { of, epoch }).await?)
+    }
+
+    /// Removes tombstones and verdicts that are older than their retention. To be called from time to time, as
+    /// once a day.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn compact(&self) -> Result<Compacted, ServerError> {
+        let now = self.clock.wall();
+        Ok(self.log.compact(now, self.rules.retention).await?)
+    }
+
+    /// Reads a page; `None` when the cursor is of no use.
+    async fn read(&self, request: ReadRequest) -> Result<Option<Page>, ServerError> {
+        let mut outcome = self.log.read(request.clone()).await?;
+        if outcome == ReadOutcome::NoScope {
+            // A scope that may be read has an epoch from its first pull on, so that later ones can tell it.
+            self.log
+                .open(request.scope.clone(), self.fresh_epoch())
+                .await?;
+            outcome = self.log.read(request.clone()).await?;
+        }
+        match outcome {
+            ReadOutcome::Page(page) => Ok(Some(page)),
+            ReadOutcome::NoScope | ReadOutcome::Expired => Ok(None),
+            ReadOutcome::Beyond(ended) => {
+                tracing::warn!(
+                    scope = %request.scope,
+                    "a cursor is beyond the log's head: the log has lost changes, a new epoch begins"
+                );
+                let of = EpochOf::Broken(request.scope, ended);
+                let epoch = self.fresh_epoch();
+                self.log.new_epoch(NewEpoch { of, epoch }).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Looks up what the account may do with each record.
+    async fn authorise(
+        &self,
+        account: &Account,
+        mutations: &mut [Incoming],
+    ) -> Result<(), ServerError> {
+        let mut begun = HashMap::new();
+        for incoming in mutations {
+            let scope = &incoming.key.scope;
+            let mut write = self.access.may_write(account, &incoming.key).await?;
+            if !write {
+                write = match begun.get(scope) {
+                    Some(begun) => *begun,
+                    None => self.begin(account, scope).await?,
+                };
+                begun.insert(scope.clone(), write);
+            }
+            incoming.permission = Permission {
+                read: self.access.may_read(account, scope).await?,
+                write,
+            };
+        }
+        Ok(())
+    }
+
+    /// Whether the account may write the first record of this scope.
+    async fn begin(&self, account: &Account, scope: &Scope) -> Result<bool, ServerError> {
+        let is_new = self.log.scope(scope.clone()).await?.is_none();
+        Ok(is_new && self.access.may_begin(account, scope).await?)
+    }
+
+    /// Turns what makes no sense into a rejection.
+    fn check(&self, account: &Account, incoming: &mut Incoming) {
+        let Ok(op) = &incoming.op else { return };
+        let bytes = op.payload().map_or(0, |payload| payload.len());
+        let most = self.limits.payload_bytes;
+        if bytes > most {
+            incoming.op = Err(format!("a payload of {bytes} bytes; at most {most} are allowed"));
+        } else if let Err(reason) = self.validate.validate(account, &incoming.key, op) {
+            incoming.op = Err(reason);
+        }
+    }
+
+    fn fresh_epoch(&self) -> Epoch {
+        Epoch::from(format!("{:032x}", self.entropy.bits()))
+    }
+}
+
+fn same_account(authenticated: &Account, named: &Account) -> Result<(), ServerError> {
+    if authenticated == named {
+        Ok(())
+    } else {
+        Err(ServerError::new(
+            ServerErrorKind::OtherAccount,
+            "the token is another account's than the request's",
+        ))
+    }
+}

@@ -12,7 +12,9 @@ use crate::{
     access::Access,
     decide::{AnyMutation, Incoming, Permission, Rules, Validate},
     error::{ServerError, ServerErrorKind},
-    log::{BatchRequest, ChangeLog, Compacted, EpochOf, NewEpoch, ReadOutcome, ReadRequest},
+    log::{
+        BatchRequest, ChangeLog, Compacted, EpochOf, LogPage, NewEpoch, ReadOutcome, ReadRequest,
+    },
 };
 
 /// The server's logic: pulls and pushes as functions from request to answer. Clones share everything.
@@ -124,34 +126,16 @@ impl Server {
     ///
     /// # Errors
     /// [`ServerErrorKind`]: `OtherAccount`, `Forbidden`, `CursorExpired`, `Unavailable`.
-    pub async fn pull(
-        &self,
-        account: &Account,
-        request: PullRequest,
-    ) -> Result<Page, ServerError> {
+    pub async fn pull(&self, account: &Account, request: PullRequest) -> Result<Page, ServerError> {
         same_account(account, &request.account)?;
-        if !self.access.may_read(account, &request.scope).await? {
-            return Err(ServerError::new(
-                ServerErrorKind::Forbidden,
-                "no access to this scope",
-            ));
-        }
-        let read = ReadRequest {
-            scope: request.scope,
-            cursor: request.cursor,
-            limit: request.limit.clamp(1, self.limits.page.max(1)),
-            max_bytes: self.limits.page_bytes,
-        };
-        match self.read(read).await? {
-            Some(mut page) => {
-                page.verdict_retention = Some(self.rules.retention.verdicts());
-                Ok(page)
-            }
-            None => Err(ServerError::new(
-                ServerErrorKind::CursorExpired,
-                "the cursor is of no use any more; pull from the start",
-            )),
-        }
+        self.may_read(account, &request.scope).await?;
+        let page = self
+            .read(request.scope, request.cursor, request.limit)
+            .await?;
+        Ok(Page {
+            verdict_retention: Some(self.rules.retention.verdicts()),
+            ..page.into()
+        })
     }
 
     /// Handles a batch of an authenticated account, mutation by mutation and in order.
@@ -228,30 +212,55 @@ impl Server {
         Ok(self.log.compact(now, self.rules.retention).await?)
     }
 
-    /// Reads a page; `None` when the cursor is of no use.
-    async fn read(&self, request: ReadRequest) -> Result<Option<Page>, ServerError> {
+    /// Whether the account may read the scope, as an error if not.
+    pub(crate) async fn may_read(
+        &self,
+        account: &Account,
+        scope: &Scope,
+    ) -> Result<(), ServerError> {
+        if self.access.may_read(account, scope).await? {
+            Ok(())
+        } else {
+            Err(ServerError::new(
+                ServerErrorKind::Forbidden,
+                "no access to this scope",
+            ))
+        }
+    }
+
+    /// Reads a page of a scope that may be read.
+    pub(crate) async fn read(
+        &self,
+        scope: Scope,
+        cursor: Option<Cursor>,
+        limit: u32,
+    ) -> Result<LogPage, ServerError> {
+        let request = ReadRequest {
+            scope: scope.clone(),
+            cursor,
+            limit: limit.clamp(1, self.limits.page.max(1)),
+            max_bytes: self.limits.page_bytes,
+        };
         let mut outcome = self.log.read(request.clone()).await?;
         if outcome == ReadOutcome::NoScope {
             // A scope that may be read has an epoch from its first pull on, so that later ones can tell it.
-            self.log
-                .open(request.scope.clone(), self.fresh_epoch())
-                .await?;
-            outcome = self.log.read(request.clone()).await?;
+            self.log.open(scope.clone(), self.fresh_epoch()).await?;
+            outcome = self.log.read(request).await?;
         }
         match outcome {
-            ReadOutcome::Page(page) => Ok(Some(page)),
-            ReadOutcome::NoScope | ReadOutcome::Expired => Ok(None),
+            ReadOutcome::Page(page) => return Ok(page),
+            ReadOutcome::NoScope | ReadOutcome::Expired => {}
             ReadOutcome::Beyond(ended) => {
                 tracing::warn!(
-                    scope = %request.scope,
+                    %scope,
                     "a cursor is beyond the log's head: the log has lost changes, a new epoch begins"
                 );
-                let of = EpochOf::Broken(request.scope, ended);
+                let of = EpochOf::Broken(scope, ended);
                 let epoch = self.fresh_epoch();
                 self.log.new_epoch(NewEpoch { of, epoch }).await?;
-                Ok(None)
             }
         }
+        Err(expired())
     }
 
     /// Looks up what the account may do with each record.
@@ -291,7 +300,9 @@ impl Server {
         let bytes = op.payload().map_or(0, |payload| payload.len());
         let most = self.limits.payload_bytes;
         if bytes > most {
-            incoming.op = Err(format!("a payload of {bytes} bytes; at most {most} are allowed"));
+            incoming.op = Err(format!(
+                "a payload of {bytes} bytes; at most {most} are allowed"
+            ));
         } else if let Err(reason) = self.validate.validate(account, &incoming.key, op) {
             incoming.op = Err(reason);
         }
@@ -300,6 +311,13 @@ impl Server {
     fn fresh_epoch(&self) -> Epoch {
         Epoch::from(format!("{:032x}", self.entropy.bits()))
     }
+}
+
+pub(crate) fn expired() -> ServerError {
+    ServerError::new(
+        ServerErrorKind::CursorExpired,
+        "the cursor is of no use any more; pull from the start",
+    )
 }
 
 fn same_account(authenticated: &Account, named: &Account) -> Result<(), ServerError> {

@@ -79,11 +79,9 @@ impl Encounter<'_> {
         if let ConflictPolicy::FirstWins = self.rules.conflicts {
             return Effect::Lost;
         }
-        if let (ConflictPolicy::Merge(merge), Some(current), Some(incoming)) = (
-            &self.rules.conflicts,
-            &record.payload,
-            self.op.payload(),
-        ) {
+        if let (ConflictPolicy::Merge(merge), Some(current), Some(incoming)) =
+            (&self.rules.conflicts, &record.payload, self.op.payload())
+        {
             let merged = merge.merge(&Concurrent {
                 key: &record.key,
                 current,
@@ -135,6 +133,10 @@ impl Encounter<'_> {
             payload: payload.map(Payload::detached),
             schema: self.incoming.schema,
             seq: self.scope.head + 1,
+            created: match (payload, over) {
+                (Some(_), Some(over)) if over.payload.is_some() => over.created,
+                _ => self.scope.head + 1,
+            },
             mutation_id: self.incoming.id,
             account: self.account.detached(),
             merged,

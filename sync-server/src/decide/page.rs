@@ -1,10 +1,8 @@
 //! Making a page of a scope's log.
 
-use sync_core::model::Page;
-
 use crate::{
     cursor::{Position, Standing},
-    log::{ReadOutcome, ReadRequest, RecordRow, ScopeRow},
+    log::{LogPage, ReadOutcome, ReadRequest, RecordRow, ScopeRow},
 };
 
 /// How a read goes on once the scope's row is known.
@@ -74,22 +72,18 @@ impl PageBuilder {
 
     /// The page. Where the log was read to its end, all of it has been scanned; else up to the last record.
     #[must_use]
-    pub fn finish(self) -> Page {
+    pub fn finish(self) -> LogPage {
         let through = match self.records.last() {
             Some(last) if self.has_more => last.seq,
             _ => self.head,
         };
-        Page {
+        LogPage {
+            after: self.position.through,
             next: self.position.advanced(through).encode(),
+            through,
             has_more: self.has_more,
-            through: Some(through),
-            epoch: Some(self.position.epoch),
-            verdict_retention: None,
-            changes: self
-                .records
-                .into_iter()
-                .map(RecordRow::into_change)
-                .collect(),
+            epoch: self.position.epoch,
+            records: self.records,
         }
     }
 }

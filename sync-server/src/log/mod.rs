@@ -116,13 +116,47 @@ pub struct ReadRequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadOutcome {
     /// A page.
-    Page(Page),
+    Page(LogPage),
     /// The scope has no row.
     NoScope,
     /// The cursor is of no use any more.
     Expired,
     /// The cursor is beyond the head of this epoch, which it names.
     Beyond(Epoch),
+}
+
+/// A page as it was read: its records, and what they stand for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogPage {
+    /// The records, in the order of their numbers.
+    pub records: Vec<RecordRow>,
+    /// The position before them.
+    pub after: u64,
+    /// The position scanned.
+    pub through: u64,
+    /// The position after them.
+    pub next: Cursor,
+    /// Whether there is more after it.
+    pub has_more: bool,
+    /// The history that the numbers belong to.
+    pub epoch: Epoch,
+}
+
+impl From<LogPage> for Page {
+    fn from(page: LogPage) -> Self {
+        Self {
+            changes: page
+                .records
+                .into_iter()
+                .map(RecordRow::into_change)
+                .collect(),
+            next: page.next,
+            has_more: page.has_more,
+            through: Some(page.through),
+            epoch: Some(page.epoch),
+            verdict_retention: None,
+        }
+    }
 }
 
 /// A new epoch to begin.
@@ -284,6 +318,8 @@ pub struct RecordRow {
     pub schema: Schema,
     /// The number of the change.
     pub seq: u64,
+    /// The number of the change that brought the record into being; of the remove, if it is gone.
+    pub created: u64,
     /// The mutation that made it.
     pub mutation_id: MutationId,
     /// Whose that was.

@@ -132,7 +132,11 @@ impl Database {
         Ok(loaded.map(|(_, scope)| scope))
     }
 
-    pub(super) fn open_scope(&mut self, scope: Scope, epoch: Epoch) -> Result<ScopeRow, StoreError> {
+    pub(super) fn open_scope(
+        &mut self,
+        scope: Scope,
+        epoch: Epoch,
+    ) -> Result<ScopeRow, StoreError> {
         self.write("opening a scope", |connection| {
             if let Some((_, row)) = load_scope(connection, &scope)? {
                 return Ok(row);
@@ -296,7 +300,10 @@ fn store(connection: &Connection, id: Option<i64>, decision: Decision) -> rusqli
 
 fn load_scope(connection: &Connection, scope: &Scope) -> rusqlite::Result<Option<(i64, ScopeRow)>> {
     connection
-        .prepare_cached(&format!("select {} from scopes where scope = ?1", rows::SCOPE))?
+        .prepare_cached(&format!(
+            "select {} from scopes where scope = ?1",
+            rows::SCOPE
+        ))?
         .query_row([scope.as_str()], rows::scope)
         .optional()
 }
@@ -341,19 +348,24 @@ fn load_record(
 
 /// Appends a change: the record's earlier one goes, and the new one lies behind all others of its scope.
 fn store_record(connection: &Connection, scope: i64, record: &RecordRow) -> rusqlite::Result<()> {
-    let (entity_type, entity_id) = (record.key.entity_type.as_str(), record.key.entity_id.as_str());
+    let (entity_type, entity_id) = (
+        record.key.entity_type.as_str(),
+        record.key.entity_id.as_str(),
+    );
     connection
         .prepare_cached(
             "delete from records where entity_type = ?1 and entity_id = ?2 and scope = ?3",
         )?
         .execute(params![entity_type, entity_id, scope])?;
     let marks = &record.overwritten;
-    let overwritten = (!marks.is_empty()).then(|| rows::to_json(marks)).transpose()?;
+    let overwritten = (!marks.is_empty())
+        .then(|| rows::to_json(marks))
+        .transpose()?;
     connection
         .prepare_cached(
             "insert into records (scope, entity_type, entity_id, seq, payload, schema, mutation_id, account,
-                 merged, edited, made, overwritten, overwritten_at)
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                 merged, edited, made, overwritten, overwritten_at, created)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
         )?
         .execute(params![
             scope,
@@ -369,6 +381,7 @@ fn store_record(connection: &Connection, scope: i64, record: &RecordRow) -> rusq
             record.made.as_millis(),
             overwritten,
             marks.last().map(|mark| mark.at.as_millis()),
+            record.created,
         ])?;
     connection
         .prepare_cached("insert into moments (scope, seq, made) values (?1, ?2, ?3)")?

@@ -101,7 +101,11 @@ impl SqliteMembers {
     }
 }
 
-fn load(connection: &Connection, scope: &Scope, account: &Account) -> rusqlite::Result<Option<Role>> {
+fn load(
+    connection: &Connection,
+    scope: &Scope,
+    account: &Account,
+) -> rusqlite::Result<Option<Role>> {
     let role = connection
         .prepare_cached("select role from members where scope = ?1 and account = ?2")?
         .query_row([scope.as_str(), account.as_str()], |row| {
@@ -118,8 +122,14 @@ fn store(
     role: Option<Role>,
 ) -> rusqlite::Result<()> {
     connection
-        .prepare_cached("insert or replace into members (scope, account, role) values (?1, ?2, ?3)")?
-        .execute([Some(scope.as_str()), Some(account.as_str()), role.map(Role::name)])
+        .prepare_cached(
+            "insert or replace into members (scope, account, role) values (?1, ?2, ?3)",
+        )?
+        .execute([
+            Some(scope.as_str()),
+            Some(account.as_str()),
+            role.map(Role::name),
+        ])
         .map(drop)
 }
 

@@ -116,7 +116,9 @@ impl ChangeLog for SqliteLog {
     }
 
     async fn open(&self, scope: Scope, epoch: Epoch) -> Result<ScopeRow, StoreError> {
-        self.runner.write(move |db| db.open_scope(scope, epoch)).await
+        self.runner
+            .write(move |db| db.open_scope(scope, epoch))
+            .await
     }
 
     async fn new_epoch(&self, request: NewEpoch) -> Result<(), StoreError> {
@@ -124,7 +126,9 @@ impl ChangeLog for SqliteLog {
     }
 
     async fn compact(&self, now: Timestamp, retention: Retention) -> Result<Compacted, StoreError> {
-        self.runner.write(move |db| db.compact(now, retention)).await
+        self.runner
+            .write(move |db| db.compact(now, retention))
+            .await
     }
 
     async fn locate(

@@ -28,7 +28,7 @@ pub(super) fn scope(row: &Row<'_>) -> rusqlite::Result<(i64, ScopeRow)> {
 }
 
 pub(super) const RECORD: &str = "entity_type, entity_id, seq, payload, schema, mutation_id, account, \
-                                 merged, edited, made, overwritten";
+                                 merged, edited, made, overwritten, created";
 
 pub(super) fn record(scope: &Scope, row: &Row<'_>) -> rusqlite::Result<RecordRow> {
     let overwritten = row.get_ref(10)?.as_str_or_null()?;
@@ -40,6 +40,7 @@ pub(super) fn record(scope: &Scope, row: &Row<'_>) -> rusqlite::Result<RecordRow
             .transpose()?,
         schema: Schema(row.get(4)?),
         seq: row.get(2)?,
+        created: row.get(11)?,
         mutation_id: mutation_id(row, 5)?,
         account: Account::new(text(row, 6)?),
         merged: row.get(7)?,

@@ -26,6 +26,7 @@ const MIGRATIONS: [&str; 1] = ["
         entity_type text not null,
         entity_id text not null,
         seq integer not null,
+        created integer not null,
         payload text,
         schema integer not null,
         mutation_id blob not null,

@@ -1,6 +1,10 @@
 //! Building a transport.
 
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    sync::{Arc, atomic::AtomicU32},
+    time::Duration,
+};
 
 use super::{
     HttpTransport, address::Address, fetch::Fetch, platform::PlatformFetch, token::TokenSource,
@@ -146,6 +150,7 @@ impl HttpTransportBuilder {
             dialect: self.dialect,
             timeout: self.timeout,
             max_body: self.max_body,
+            page_limit: AtomicU32::new(u32::MAX),
             token_header: self.token_header,
             fetch,
         })

@@ -16,7 +16,15 @@ pub use builder::{BuildError, HttpTransportBuilder};
 pub use fetch::{Fetch, FetchError, Request, Response};
 pub use token::{Credentials, Token, TokenError, TokenSource};
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use futures::future::{Either, select};
@@ -36,7 +44,8 @@ use address::Address;
 
 /// A [`Transport`] over HTTP, in any [`Dialect`].
 ///
-/// - A request, its body included, ends within the timeout; an answer is never longer than its bound.
+/// - A request, its body included, ends within the timeout; an answer is never longer than its bound. After a page
+///   that was, the next pulls ask for half as many changes.
 /// - Before each request the token source's account is compared with the engine's: for another one, nothing is
 ///   sent.
 /// - A refused token (401) is refreshed once, and the request sent once more.
@@ -51,6 +60,8 @@ pub struct HttpTransport {
     dialect: Dialect,
     timeout: Duration,
     max_body: usize,
+    /// The most changes that a page may have: fewer than were asked for, once a page was longer than its bound.
+    page_limit: AtomicU32,
     token_header: (String, String),
     fetch: Arc<dyn Fetch>,
 }
@@ -158,8 +169,16 @@ impl HttpTransport {
 impl Transport for HttpTransport {
     async fn pull(&self, request: PullRequest) -> Result<Page, TransportError> {
         let what = format!("pull of scope {}", request.scope);
+        let limit = request.limit.min(self.page_limit.load(Ordering::Relaxed));
+        let request = PullRequest { limit, ..request };
         let target = self.dialect.pull_target(&request);
-        let body = self.ask(&what, &request.account, &target, None).await?;
+        let answer = self.ask(&what, &request.account, &target, None).await;
+        if answer.as_ref().is_err_and(is_too_large) {
+            // It stays so: a server with such pages has more of them, and each costs a whole answer to learn of.
+            self.page_limit
+                .fetch_min((limit / 2).max(1), Ordering::Relaxed);
+        }
+        let body = answer?;
         self.dialect
             .decode_page(&body)
             .map_err(|error| malformed(&what, error))
@@ -182,6 +201,11 @@ impl Transport for HttpTransport {
     fn traits(&self) -> ServerTraits {
         self.dialect.traits()
     }
+}
+
+fn is_too_large(error: &TransportError) -> bool {
+    let source = error.source().and_then(|source| source.downcast_ref());
+    matches!(source, Some(FetchError::TooLarge))
 }
 
 fn malformed(what: &str, error: crate::Malformed) -> TransportError {

@@ -128,3 +128,27 @@ async fn an_endless_answer_is_refused_at_the_bound() {
     let error = pull_with_bound(answer, 1000).await.unwrap_err();
     assert!(is_too_large(&error), "{error:?}");
 }
+
+#[tokio::test]
+async fn after_a_page_that_was_too_long_smaller_ones_are_asked_for() {
+    let server = Server::start(|seen| {
+        let (_, limit) = seen.target.split_once("limit=").unwrap();
+        Some(if limit.parse::<u32>().unwrap() > 12 {
+            Answer::json(200, vec![b' '; 2000])
+        } else {
+            Answer::json(200, EMPTY_PAGE)
+        })
+    })
+    .await;
+    let transport = HttpTransport::builder(server.address(), alice())
+        .max_body(1000)
+        .build()
+        .unwrap();
+    for _ in [50, 25] {
+        let error = transport.pull(pull()).await.unwrap_err();
+        assert!(is_too_large(&error), "{error:?}");
+    }
+    for _ in [12, 12] {
+        transport.pull(pull()).await.unwrap();
+    }
+}

@@ -290,3 +290,67 @@ fn a_refusal_is_told_from_what_is_not_in_our_format() {
         assert!(ErrorBody::decode(other).is_none(), "{other}");
     }
 }
+
+#[test]
+fn each_code_has_its_status_and_only_a_denied_scope_is_a_403() {
+    for (code, name, status) in [
+        (ErrorCode::BadRequest, "bad_request", 400),
+        (ErrorCode::Unauthorized, "unauthorized", 401),
+        (ErrorCode::Forbidden, "forbidden", 403),
+        (ErrorCode::NotFound, "not_found", 404),
+        (ErrorCode::OtherAccount, "other_account", 409),
+        (ErrorCode::CursorExpired, "cursor_expired", 410),
+        (ErrorCode::TooLarge, "too_large", 413),
+        (ErrorCode::RateLimited, "rate_limited", 429),
+        (ErrorCode::Unavailable, "unavailable", 503),
+    ] {
+        assert_eq!(code.status(), status);
+        assert_eq!(serde_json::to_value(code).unwrap(), name);
+    }
+}
+
+/// The fields of a body's schema, those that must be there marked by a `!`.
+#[cfg(feature = "openapi")]
+fn fields<T: utoipa::ToSchema>() -> String {
+    let schema = serde_json::to_value(T::schema()).unwrap();
+    let required = schema["required"].as_array().cloned().unwrap_or_default();
+    let names = schema["properties"].as_object().unwrap().keys();
+    let mut fields: Vec<_> = names
+        .map(|name| match required.contains(&name.as_str().into()) {
+            true => format!("{name}!"),
+            false => name.clone(),
+        })
+        .collect();
+    fields.sort();
+    fields.join(" ")
+}
+
+#[cfg(feature = "openapi")]
+#[test]
+fn the_schemas_say_what_must_be_there() {
+    use sync_http::wire::{AnswerBody, ChangeBody, MutationBody};
+    let cases = [
+        (
+            fields::<PageBody<'_>>(),
+            "changes! epoch! hasMore! next! through! verdictRetentionMs",
+        ),
+        (
+            fields::<ChangeBody<'_>>(),
+            "id! mutationId op! overwritten payload schema seq! type!",
+        ),
+        (fields::<PushBody<'_>>(), "account! cursors mutations!"),
+        (
+            fields::<MutationBody<'_>>(),
+            "after ageMs! base entityId! group id! op! payload schema scope! type!",
+        ),
+        (fields::<AnswersBody<'_>>(), "answers! verdictRetentionMs"),
+        (
+            fields::<AnswerBody<'_>>(),
+            "id! reason record resync retryAfterMs verdict! version",
+        ),
+        (fields::<ErrorBody<'_>>(), "error!"),
+    ];
+    for (actual, expected) in cases {
+        assert_eq!(actual, expected);
+    }
+}

@@ -33,7 +33,7 @@ impl Address {
         if rest.contains(['?', '#']) {
             return Err(invalid("it must have no query and no fragment"));
         }
-        if !rest.bytes().all(|byte| byte.is_ascii_graphic()) || rest.contains('\\') {
+        if !rest.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(invalid(
                 "it must be plain ASCII, an international host name in its xn-- form",
             ));

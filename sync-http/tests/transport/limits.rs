@@ -1,10 +1,16 @@
 //! Nothing takes for ever and nothing grows without bound.
 
-use std::{error::Error, io::Write, time::Duration};
+use std::{
+    error::Error,
+    io::Write,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
+use async_trait::async_trait;
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use sync_core::transport::{Transport, TransportError, TransportErrorKind};
-use sync_http::{FetchError, HttpTransport};
+use sync_http::{Fetch, FetchError, HttpTransport, Request, Response};
 
 use crate::{
     EMPTY_PAGE, alice, pull, push,
@@ -81,6 +87,32 @@ async fn a_body_that_never_ends_times_out() {
         pull_with_timeout(&server).await,
         TransportErrorKind::Timeout
     );
+}
+
+/// Never answers, and does not wait.
+#[derive(Debug, Clone, Default)]
+struct Impatient(Arc<Mutex<Vec<Duration>>>);
+
+#[async_trait]
+impl Fetch for Impatient {
+    async fn fetch(&self, _: Request) -> Result<Response, FetchError> {
+        std::future::pending().await
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        self.0.lock().unwrap().push(duration);
+    }
+}
+
+#[tokio::test]
+async fn the_timeout_is_thirty_seconds_unless_set() {
+    let fetch = Impatient::default();
+    let build = || HttpTransport::builder("https://example.com", alice()).fetch(fetch.clone());
+    let error = build().build().unwrap().pull(pull()).await.unwrap_err();
+    assert_eq!(error.kind(), TransportErrorKind::Timeout);
+    let set = build().timeout(SHORT).build().unwrap();
+    set.pull(pull()).await.unwrap_err();
+    assert_eq!(*fetch.0.lock().unwrap(), [Duration::from_secs(30), SHORT]);
 }
 
 async fn pull_with_bound(answer: Answer, bytes: usize) -> Result<(), TransportError> {

@@ -46,7 +46,6 @@
 mod action;
 mod backoff;
 mod event;
-mod narrowing;
 mod pull;
 mod push;
 mod random;

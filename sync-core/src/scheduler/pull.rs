@@ -144,11 +144,14 @@ impl Pulls {
         now: Time,
         change: impl FnOnce(&mut ScopePulls) -> R,
     ) -> R {
-        if !self.scopes.contains_key(scope) {
-            self.forget_idle(now);
-            self.scopes.insert(scope.detached(), ScopePulls::default());
+        // Most changes are to a scope that is known, and cost one search and no clone.
+        if let Some(pulls) = self.scopes.get_mut(scope) {
+            let result = change(pulls);
+            enter(&mut self.agenda, scope, pulls, self.polling);
+            return result;
         }
-        let pulls = self.scopes.entry(scope.clone()).or_default();
+        self.forget_idle(now);
+        let pulls = self.scopes.entry(scope.detached()).or_default();
         let result = change(pulls);
         enter(&mut self.agenda, scope, pulls, self.polling);
         result

@@ -11,7 +11,7 @@ use crate::{
     transport::TransportErrorKind,
 };
 
-use super::Sent;
+use super::super::Sent;
 
 /// What a push is for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,179 @@
+//! What a round has brought that was answered, or that found nothing to send.
+
+use std::collections::BTreeMap;
+
+use super::{
+    super::{Action, Context, Outcome, Sent, Settings, pull::Pulls},
+    Narrowed, Pushes, Round,
+    hold::Setback,
+};
+use crate::{
+    model::{MutationId, Scope},
+    store::FailReason,
+    time::Time,
+};
+
+impl Pushes {
+    pub(super) fn nothing(
+        &mut self,
+        round: Round,
+        left_out: BTreeMap<Scope, Setback>,
+        cx: &mut Context,
+        pulls: &mut Pulls,
+    ) {
+        let now = cx.now;
+        match round {
+            Round::Common => {
+                // Of the scopes that could have gone, none has anything to send.
+                self.holds.retain(|scope, hold| {
+                    hold.narrowed.is_some() || !hold.is_free(now) || left_out.contains_key(scope)
+                });
+                self.failing = None;
+            }
+            Round::Own(scope) => {
+                if let Some(hold) = self.holds.get_mut(&scope)
+                    && !left_out.contains_key(&scope)
+                {
+                    hold.narrowed = None;
+                    if hold.is_free(now) {
+                        self.holds.remove(&scope);
+                    }
+                }
+            }
+            Round::ProbeOthers(scope) => self.probe = Some(Round::ProbeNext(scope)),
+            Round::ProbeNext(_) => {}
+        }
+        self.set_back(left_out, cx, pulls);
+    }
+
+    pub(super) fn answered(
+        &mut self,
+        round: &Round,
+        sent: &[Sent],
+        outcomes: &[(MutationId, Outcome)],
+        mut setbacks: BTreeMap<Scope, Setback>,
+        cx: &mut Context,
+        pulls: &mut Pulls,
+    ) {
+        let now = cx.now;
+        let outcomes: BTreeMap<_, _> = outcomes.iter().copied().collect();
+        if let Round::Own(scope) = round {
+            self.head_is(scope, sent[0].id);
+        }
+        if *round == Round::Common {
+            self.want(now);
+        }
+        if !sent.iter().any(|sent| outcomes.contains_key(&sent.id)) {
+            self.fail(None, cx);
+            self.set_back(setbacks, cx, pulls);
+            return;
+        }
+        self.backoff.reset();
+        self.batch.answered(&cx.settings);
+        self.failing = None;
+        let mut settled = 0_usize;
+        for Sent { id, key } in sent {
+            let scope = &key.scope;
+            let outcome = outcomes.get(id).copied();
+            match outcome {
+                Some(Outcome::Settled | Outcome::Rejected) => {
+                    settled += 1;
+                    if outcome == Some(Outcome::Settled) && !self.settled.contains(scope) {
+                        self.settled.insert(scope.detached());
+                    }
+                    if let Some(hold) = self.holds.get_mut(scope) {
+                        hold.backoff.reset();
+                    }
+                }
+                Some(Outcome::Forbidden) => {
+                    let hold = self.holds.entry(scope.detached()).or_default();
+                    hold.parked.push(*id);
+                    setbacks.entry(scope.clone()).or_default().pull = true;
+                }
+                Some(Outcome::Retry { after, resync }) => {
+                    let setback = setbacks.entry(scope.clone()).or_default();
+                    setback.pull |= resync;
+                    setback.retry_after = setback.retry_after.max(after);
+                }
+                Some(Outcome::Doubted) => {
+                    setbacks.entry(scope.clone()).or_default().pull = true;
+                }
+                // Its order is kept by holding what follows it in its scope, too.
+                None => {
+                    setbacks.entry(scope.clone()).or_default();
+                }
+            }
+            if outcome.is_some()
+                && let Some(narrowed) = self.narrowed(scope)
+            {
+                narrowed.clear(*id);
+            }
+        }
+        if settled > 0 {
+            self.went_through(sent.len() == 1, cx);
+            if let Round::Own(scope) = round {
+                self.widen(scope, now, &cx.settings);
+            }
+        }
+        self.set_back(setbacks, cx, pulls);
+    }
+
+    pub(super) fn narrowed(&mut self, scope: &Scope) -> Option<&mut Narrowed> {
+        self.holds.get_mut(scope)?.narrowed.as_mut()
+    }
+
+    pub(super) fn head_is(&mut self, scope: &Scope, id: MutationId) {
+        if let Some(narrowed) = self.narrowed(scope) {
+            narrowed.head_is(id);
+        }
+    }
+
+    /// Something was settled: what is refused while this goes through is refused for reasons of its own.
+    fn went_through(&mut self, alone: bool, cx: &mut Context) {
+        for hold in self.holds.values_mut() {
+            if let Some(narrowed) = &mut hold.narrowed {
+                narrowed.isolated = true;
+                if alone {
+                    narrowed.prove();
+                }
+            }
+        }
+        self.convict(cx);
+    }
+
+    /// Sets aside what has been refused often enough.
+    pub(super) fn convict(&mut self, cx: &mut Context) {
+        for hold in self.holds.values_mut() {
+            let Some(narrowed) = &mut hold.narrowed else {
+                continue;
+            };
+            for id in narrowed.convict(cx.settings.poison_attempts) {
+                narrowed.limit = 1;
+                narrowed.not_before = cx.now;
+                hold.backoff.reset();
+                cx.actions.push_back(Action::SetAside {
+                    id,
+                    reason: FailReason::Poison,
+                    message: format!(
+                        "refused {} times when sent alone, while others went through",
+                        cx.settings.poison_attempts
+                    ),
+                });
+            }
+        }
+    }
+
+    /// A narrowed scope makes progress: it may send more at a time, and in the end goes with the others again.
+    fn widen(&mut self, scope: &Scope, now: Time, settings: &Settings) {
+        let Some(narrowed) = self.narrowed(scope) else {
+            return;
+        };
+        narrowed.limit = narrowed.limit.saturating_mul(2);
+        if narrowed.limit >= settings.batch_count && narrowed.suspects.is_empty() {
+            if let Some(hold) = self.holds.get_mut(scope) {
+                hold.narrowed = None;
+            }
+            self.want(now);
+        }
+    }
+}

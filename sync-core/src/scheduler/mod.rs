@@ -257,7 +257,7 @@ impl Scheduler {
         }
         let at = self.cx.now + self.cx.settings.initial_delay;
         self.pushes.want(at);
-        self.pulls.put_off(at);
+        self.pulls.want_active(at);
     }
 
     fn on_stopped(&mut self) {

@@ -204,6 +204,16 @@ impl Pulls {
         self.change(scope, now, |pulls| pulls.ask(want));
     }
 
+    /// Has every active scope pulled at this time, unless a trigger of its own has asked for it before.
+    pub(super) fn want_active(&mut self, at: Time) {
+        self.change_all(|_, pulls| {
+            if pulls.active && !pulls.want.is_some_and(|want| want.firm) {
+                pulls.want = Some(Want::while_active(at));
+                pulls.poll_at = pulls.poll_at.max(at);
+            }
+        });
+    }
+
     /// Asks for pulls of the active scopes that were last drained longer ago than this.
     pub(super) fn want_stale(&mut self, now: Time, staleness: Duration) {
         self.change_all(|_, pulls| {

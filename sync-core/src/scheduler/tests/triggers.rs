@@ -122,6 +122,15 @@ fn the_start_flushes_and_pulls_the_active_scopes_after_the_initial_delay() {
 }
 
 #[test]
+fn a_poke_from_before_the_start_does_not_wait_for_the_initial_delay() {
+    let mut rig = Rig::new();
+    rig.feed(Event::Activated(scope("a")));
+    rig.feed(Event::Poked(scope("b")));
+    assert_eq!(rig.feed(Event::Started), ["pull b"]);
+    assert_eq!(rig.after(1_000, Event::Timer), ["push", "pull a"]);
+}
+
+#[test]
 fn activating_a_scope_pushes_nothing_and_pulls_that_scope() {
     let mut rig = Rig::settled(&["a"]);
     assert_eq!(rig.after(100, Event::Activated(scope("b"))), ["pull b"]);

@@ -36,7 +36,9 @@ impl Fetch for PlatformFetch {
     }
 
     async fn sleep(&self, duration: Duration) {
-        TimeoutFuture::new(u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)).await;
+        // A browser takes anything longer for no time at all.
+        let millis = i32::try_from(duration.as_millis()).unwrap_or(i32::MAX);
+        TimeoutFuture::new(millis.unsigned_abs()).await;
     }
 }
 

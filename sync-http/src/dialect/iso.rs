@@ -107,7 +107,8 @@ fn numbers<const N: usize>(text: &str, separator: char) -> Option<[i64; N]> {
     let mut numbers = [0; N];
     for number in &mut numbers {
         let part = parts.next()?;
-        if !part.bytes().all(|byte| byte.is_ascii_digit()) {
+        // No part of a date is longer, and what is must not overflow.
+        if part.len() > 4 || !part.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;
         }
         *number = part.parse().ok()?;
@@ -192,6 +193,9 @@ mod tests {
             "2026-11-22T08:13:08.870-05:00",
         ] {
             assert_eq!(parse(text), Some(at), "{text}");
+        }
+        for zone in ["+9223372036854775807:00", "+1", "UTC", "+-1:00"] {
+            assert_eq!(parse(&format!("2026-11-22T13:13:08{zone}")), None, "{zone}");
         }
     }
 }

@@ -3,16 +3,15 @@
 //! Unknown fields are ignored, so that either side may be newer. Decoding takes the whole body in an
 //! `Arc<str>`: ids and payloads are cut out of it, not copied.
 
+mod answers;
 mod failure;
 mod pull;
 mod push;
 
+pub use answers::{AnswerBody, AnswersBody, RecordBody, VerdictKind};
 pub use failure::{ErrorBody, ErrorCode, ErrorDetail};
 pub use pull::{ChangeBody, ChangeKind, OverwrittenBody, PageBody, PullQuery};
-pub use push::{
-    AnswerBody, AnswersBody, InvalidMutation, MutationBody, PushBody, ReceivedPush, RecordBody,
-    VerdictKind, VersionBody,
-};
+pub use push::{InvalidMutation, MutationBody, PushBody, ReceivedPush, VersionBody};
 
 /// The path of a pull, below the server's base address.
 pub const PULL_PATH: &str = "v1/pull";

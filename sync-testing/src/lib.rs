@@ -1,9 +1,54 @@
-//! For apps, adapters and backends: a virtual clock, seeded randomness, a scripted transport.
+//! For apps, adapters and backends: what makes tests of syncing quick, repeatable and short.
+//!
+//! | for | there is |
+//! | --- | --- |
+//! | apps | [`TestServer`]: the real server's logic and any number of devices in one process, on a clock of their own |
+//! | transports, and whoever must decide each answer | [`ScriptedTransport`] |
+//! | stores | [`FaultyStore`]: fails or stops at the call that a test names |
+//! | all | [`VirtualClock`] and [`SeededEntropy`]: time and randomness that a test owns |
+//!
+//! ```
+//! # use serde::{Deserialize, Serialize};
+//! # use sync_core::engine::Entity;
+//! # #[derive(Debug, PartialEq, Serialize, Deserialize)]
+//! # struct Feed { id: String, ml: u32 }
+//! # impl Entity for Feed {
+//! #     const TYPE: &'static str = "feed_log";
+//! #     fn id(&self) -> String { self.id.clone() }
+//! # }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use sync_testing::TestServer;
+//!
+//! let server = TestServer::new();
+//! let phone = server.device("alice").await?;
+//! let tablet = server.device("alice").await?;
+//! let _watching = tablet.scope("baby-1").activate();
+//!
+//! phone.scope("baby-1").create(&Feed { id: "f1".into(), ml: 120 }).await?;
+//! server.settle().await;
+//!
+//! let seen: Vec<Feed> = tablet.scope("baby-1").list().await?;
+//! assert_eq!(seen, [Feed { id: "f1".into(), ml: 120 }]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! `server` (default) brings the server's logic along, for [`TestServer`]. Without it the crate needs nothing but
+//! the core, and compiles for wasm32.
 
 mod clock;
 mod entropy;
+mod faulty;
 mod scripted;
+#[cfg(feature = "server")]
+mod server;
 
 pub use clock::VirtualClock;
 pub use entropy::SeededEntropy;
+pub use faulty::{FaultyStore, StoreCall, StoreFault};
 pub use scripted::{Call, ScriptedTransport};
+#[cfg(feature = "server")]
+pub use server::{Fault, TestDevice, TestServer};

@@ -97,8 +97,15 @@ struct Work {
 /// The end of what went on beside the loop.
 enum Ended {
     Push(Ticket, Result<PushEnd, Fenced>),
-    Pull(Ticket, Scope, Result<PullEnd, Fenced>),
+    Pull(Ticket, Scope, Result<Pulled, Fenced>),
     Rechecked(Touched),
+}
+
+/// What has become of a pull.
+struct Pulled {
+    end: PullEnd,
+    /// Whether something may have gone back to the outbox.
+    requeued: bool,
 }
 
 /// Another engine has taken the lead.
@@ -496,8 +503,11 @@ impl Driver {
     async fn ended(&mut self, ended: Ended) {
         match ended {
             Ended::Push(ticket, Ok(end)) => self.feed(scheduler::Event::PushEnded { ticket, end }),
-            Ended::Pull(ticket, scope, Ok(end)) => {
+            Ended::Pull(ticket, scope, Ok(Pulled { end, requeued })) => {
                 self.feed(scheduler::Event::PullEnded { ticket, scope, end });
+                if requeued {
+                    self.feed(scheduler::Event::Enqueued);
+                }
             }
             Ended::Push(_, Err(Fenced)) | Ended::Pull(_, _, Err(Fenced)) => self.step_down().await,
             Ended::Rechecked(touched) => {

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use tracing::Instrument;
 
-use super::{super::Event, Fenced, Work, is_fenced};
+use super::{super::Event, Fenced, Pulled, Work, is_fenced};
 use crate::{
     error::StoreError,
     model::{Cursor, Scope},
@@ -45,47 +45,56 @@ enum Pass {
     Interrupted,
 }
 
+/// What is learnt on the way, however the pull ends.
+#[derive(Default)]
+struct Learnt {
+    /// Whether the scope had been pulled with success before.
+    pulled_before: bool,
+    /// Whether something has gone back to the outbox.
+    requeued: bool,
+}
+
 impl Work {
-    pub(super) async fn pull(self, scope: Scope) -> Result<PullEnd, Fenced> {
+    pub(super) async fn pull(self, scope: Scope) -> Result<Pulled, Fenced> {
         let span = tracing::debug_span!("pull", %scope);
-        let mut pulled_before = false;
+        let mut learnt = Learnt::default();
         let end = self
-            .pull_to_the_end(&scope, &mut pulled_before)
+            .pull_to_the_end(&scope, &mut learnt)
             .instrument(span)
             .await;
-        match end {
-            Ok(end) => Ok(end),
-            Err(Stop::Store(error)) if is_fenced(&error) => Err(Fenced),
+        let end = match end {
+            Ok(end) => end,
+            Err(Stop::Store(error)) if is_fenced(&error) => return Err(Fenced),
             Err(Stop::Store(error)) => {
                 self.report_error(&error);
-                Ok(PullEnd::Local)
+                PullEnd::Local
             }
             Err(Stop::Transport(error)) => {
                 self.report_error(&error);
-                Ok(PullEnd::Failed {
+                PullEnd::Failed {
                     kind: error.kind(),
                     retry_after: error.retry_after(),
-                    pulled_before,
-                })
+                    pulled_before: learnt.pulled_before,
+                }
             }
-        }
+        };
+        Ok(Pulled {
+            end,
+            requeued: learnt.requeued,
+        })
     }
 
-    async fn pull_to_the_end(
-        &self,
-        scope: &Scope,
-        pulled_before: &mut bool,
-    ) -> Result<PullEnd, Stop> {
+    async fn pull_to_the_end(&self, scope: &Scope, learnt: &mut Learnt) -> Result<PullEnd, Stop> {
         for _ in 0..=RESTARTS {
             let (row, began) = self.shared.store.scope(scope.clone()).await?;
-            *pulled_before = row.pulled;
+            learnt.pulled_before = row.pulled;
             if row.resync.as_ref().is_some_and(|r| r.sweeping) {
                 self.sweep(scope).await?;
                 continue;
             }
-            match self.pass(row, began).await? {
+            match self.pass(row, began, learnt).await? {
                 Pass::Drained => {
-                    self.judge(scope, began).await?;
+                    self.judge(scope, began, learnt).await?;
                     self.succeeded();
                     self.shared.hub.emit(Event::Synced {
                         scope: scope.clone(),
@@ -103,7 +112,7 @@ impl Work {
         )))
     }
 
-    async fn pass(&self, row: ScopeRow, began: Tick) -> Result<Pass, Stop> {
+    async fn pass(&self, row: ScopeRow, began: Tick, learnt: &mut Learnt) -> Result<Pass, Stop> {
         let scope = row.scope.clone();
         let mut cursor = row.cursor.clone();
         let mut changes = 0;
@@ -159,6 +168,7 @@ impl Work {
                 ApplyOutcome::Stale => return Ok(Pass::Again),
                 ApplyOutcome::OtherEpoch => {
                     self.resync(&scope, true).await?;
+                    learnt.requeued = true;
                     return Ok(Pass::Again);
                 }
             }
@@ -222,12 +232,19 @@ impl Work {
     }
 
     /// Where the server does not repeat its verdicts, the pull shows what the refusals before it meant.
-    async fn judge(&self, scope: &Scope, began: Tick) -> Result<(), StoreError> {
+    async fn judge(
+        &self,
+        scope: &Scope,
+        began: Tick,
+        learnt: &mut Learnt,
+    ) -> Result<(), StoreError> {
         if self.traits.idempotent {
             return Ok(());
         }
         self.settle(vec![Settlement::Judge(scope.clone(), began)])
             .await?;
+        // A doubt that turns out to be a conflict may put the edit again.
+        learnt.requeued = true;
         Ok(())
     }
 }

@@ -115,6 +115,10 @@ fn a_malformed_page_names_the_place() {
             "missing field `seq` in changes[0] at line 1 column 47",
         ),
         (
+            page(r#"{"type":"t","id":"1","op":"remove","seq":null}"#),
+            "expected u64 in changes[0].seq at line 1 column 57",
+        ),
+        (
             page(r#"{"type":"t","id":"1","op":"move","seq":1}"#),
             "expected `put` or `remove` in changes[0].op at line 1 column 44",
         ),

@@ -51,8 +51,8 @@ use address::Address;
 /// - A refused token (401) is refreshed once, and the request sent once more.
 /// - A redirect is followed within the origin only; the token goes nowhere else. A browser follows none.
 ///
-/// On native targets it runs on tokio, with reqwest and rustls (ring, the platform's certificates); in a
-/// browser on `fetch`.
+/// On native targets it runs on tokio, with reqwest and rustls (ring, the platform's certificates; on Android,
+/// `rustls-platform-verifier` wants to be initialised by the app); in a browser on `fetch`.
 #[derive(Debug)]
 pub struct HttpTransport {
     address: Address,
@@ -112,11 +112,20 @@ impl HttpTransport {
             };
             TransportError::new(kind, what).with_source(error)
         })?;
-        if credentials.account == *account {
-            Ok(credentials)
-        } else {
-            Err(TransportError::new(TransportErrorKind::OtherAccount, what))
+        if credentials.account != *account {
+            return Err(TransportError::new(TransportErrorKind::OtherAccount, what));
         }
+        if credentials
+            .token
+            .as_ref()
+            .is_some_and(|t| !t.fits_a_header())
+        {
+            return Err(TransportError::new(
+                TransportErrorKind::Unauthorized,
+                format!("{what}: the token holds a character that a header cannot"),
+            ));
+        }
+        Ok(credentials)
     }
 
     fn request(&self, credentials: Credentials, target: &str, body: Option<String>) -> Request {

@@ -68,6 +68,10 @@ impl Token {
     pub(super) fn secret(&self) -> &str {
         &self.0
     }
+
+    pub(super) fn fits_a_header(&self) -> bool {
+        self.0.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+    }
 }
 
 impl<T: Into<String>> From<T> for Token {

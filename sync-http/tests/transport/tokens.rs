@@ -136,6 +136,18 @@ async fn without_a_token_nothing_is_sent_and_the_reason_is_told() {
 }
 
 #[tokio::test]
+async fn a_token_that_no_header_can_hold_is_not_sent() {
+    let server = Server::answering(Answer::json(200, EMPTY_PAGE)).await;
+    for token in ["a\r\nx-admin: 1", "tök", "a\n"] {
+        let transport = build(&server, Credentials::new("alice", token));
+        let error = transport.pull(pull()).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Unauthorized);
+        assert!(!error.to_string().contains(token));
+    }
+    assert!(server.seen().is_empty());
+}
+
+#[tokio::test]
 async fn a_token_source_that_hangs_times_out() {
     #[derive(Debug)]
     struct Hangs;

@@ -281,6 +281,11 @@ fn a_recorded_refusal_is_told_from_a_proxy() {
     ] {
         assert_eq!(refusal(status, body), None, "{status} {body}");
     }
+    assert_eq!(
+        refusal(410, r#"{"error":"gone"}"#),
+        Some(ErrorCode::CursorExpired)
+    );
+    assert_eq!(refusal(410, "<html>gone</html>"), None);
     // Where the wording is not known, any JSON object will do, and still no page of a proxy.
     assert_eq!(
         Feed::cursor().refusal(403, "{}"),

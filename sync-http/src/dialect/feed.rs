@@ -234,18 +234,21 @@ impl Feed {
         }
     }
 
-    /// What the server itself says about a failed request. Only a denied scope needs its word: the statuses tell
-    /// the rest.
+    /// What the server itself says about a failed request. Only a denied scope and an expired cursor need its word:
+    /// the statuses tell the rest.
     #[must_use]
     pub fn refusal(&self, status: u16, body: &str) -> Option<ErrorCode> {
         let object = Object::parse(body)?;
+        let code = [ErrorCode::Forbidden, ErrorCode::CursorExpired]
+            .into_iter()
+            .find(|code| code.status() == status)?;
         let denied = &self.refusal.denied;
-        let is_denied = status == ErrorCode::Forbidden.status()
-            && (denied.is_empty()
-                || object
-                    .string(&self.refusal.reason)
-                    .is_some_and(|reason| denied.iter().any(|denied| *denied == reason)));
-        is_denied.then_some(ErrorCode::Forbidden)
+        let is_meant = code == ErrorCode::CursorExpired
+            || denied.is_empty()
+            || object
+                .string(&self.refusal.reason)
+                .is_some_and(|reason| denied.iter().any(|denied| *denied == reason));
+        is_meant.then_some(code)
     }
 
     /// The body with which a server refuses a request; the status is [`ErrorCode::status`].

@@ -5,6 +5,10 @@ mod cursor;
 pub mod decide;
 mod error;
 pub mod log;
+#[cfg(feature = "openapi")]
+pub mod openapi;
+#[cfg(feature = "router")]
+pub mod router;
 mod server;
 
 pub use error::{ServerError, ServerErrorKind};

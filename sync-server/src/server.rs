@@ -118,6 +118,7 @@ impl Server {
         &self.log
     }
 
+    #[cfg(feature = "router")]
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
     }
@@ -226,6 +227,16 @@ impl Server {
                 "no access to this scope",
             ))
         }
+    }
+
+    /// Whether the account may write the record.
+    #[cfg(feature = "router")]
+    pub(crate) async fn may_write(
+        &self,
+        account: &Account,
+        key: &sync_core::model::RecordKey,
+    ) -> Result<bool, ServerError> {
+        Ok(self.access.may_write(account, key).await?)
     }
 
     /// Reads a page of a scope that may be read.

@@ -9,7 +9,7 @@ mod rules;
 pub use batch::{Batch, Decision, Situation};
 pub use fingerprint::fingerprint;
 pub use page::{PageBuilder, Reading};
-pub use rules::{AnyMutation, Concurrent, ConflictPolicy, Merge, Rules, Validate};
+pub use rules::{AnyMutation, Concurrent, ConflictPolicy, KnownTypes, Merge, Rules, Validate};
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! What the server's owner decides: which mutations make sense, and how concurrent edits end.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
 
-use sync_core::model::{Account, MutationId, Op, Payload, RecordKey};
+use sync_core::model::{Account, EntityType, MutationId, Op, Payload, RecordKey};
 
 use crate::log::Retention;
 
@@ -63,6 +63,26 @@ pub trait Validate: Send + Sync + fmt::Debug {
     /// # Errors
     /// Why not, for people: the author of the mutation gets to read it. The mutation is rejected for ever.
     fn validate(&self, account: &Account, key: &RecordKey, op: &Op) -> Result<(), String>;
+}
+
+/// Lets mutations of these entity types through, and no others.
+#[derive(Clone, Debug, Default)]
+pub struct KnownTypes(BTreeSet<EntityType>);
+
+impl<T: Into<EntityType>> FromIterator<T> for KnownTypes {
+    fn from_iter<I: IntoIterator<Item = T>>(types: I) -> Self {
+        Self(types.into_iter().map(Into::into).collect())
+    }
+}
+
+impl Validate for KnownTypes {
+    fn validate(&self, _: &Account, key: &RecordKey, _: &Op) -> Result<(), String> {
+        if self.0.contains(&key.entity_type) {
+            Ok(())
+        } else {
+            Err(format!("Unknown entity type: {}", key.entity_type))
+        }
+    }
 }
 
 /// Lets every mutation through.

@@ -2,20 +2,25 @@
 
 use std::{path::Path, time::Duration};
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 use sync_core::{
     error::StoreError,
-    model::{EntityId, EntityType, Epoch, MutationId, RecordKey, Scope},
+    model::{EntityId, EntityType, Epoch, Scope},
     time::Timestamp,
     transport::{Answer, Verdict},
 };
 
-use super::{Durability, failed, rows, schema};
+use super::{
+    Durability, failed, rows, schema,
+    statements::{
+        load_moment, load_record, load_scope, load_verdict, store_record, store_scope,
+        store_verdict,
+    },
+};
 use crate::{
     decide::{Batch, Decision, Incoming, Reading, Situation},
     log::{
-        BatchRequest, Compacted, EpochOf, NewEpoch, ReadOutcome, ReadRequest, RecordRow, Retention,
-        ScopeRow, VerdictRow,
+        BatchRequest, Compacted, EpochOf, NewEpoch, ReadOutcome, ReadRequest, Retention, ScopeRow,
     },
 };
 
@@ -296,142 +301,4 @@ fn store(connection: &Connection, id: Option<i64>, decision: Decision) -> rusqli
         Some(verdict) => store_verdict(connection, verdict),
         None => Ok(()),
     }
-}
-
-fn load_scope(connection: &Connection, scope: &Scope) -> rusqlite::Result<Option<(i64, ScopeRow)>> {
-    connection
-        .prepare_cached(&format!(
-            "select {} from scopes where scope = ?1",
-            rows::SCOPE
-        ))?
-        .query_row([scope.as_str()], rows::scope)
-        .optional()
-}
-
-fn store_scope(connection: &Connection, row: &ScopeRow) -> rusqlite::Result<i64> {
-    connection
-        .prepare_cached(
-            "insert into scopes (scope, head, made, removed, epoch, past) values (?1, ?2, ?3, ?4, ?5, ?6)
-             on conflict (scope) do update set head = excluded.head, made = excluded.made,
-                 removed = excluded.removed, epoch = excluded.epoch, past = excluded.past
-             returning id",
-        )?
-        .query_row(
-            params![
-                row.scope.as_str(),
-                row.head,
-                row.made.as_millis(),
-                row.removed,
-                row.epoch.as_str(),
-                rows::to_json(&row.past)?,
-            ],
-            |row| row.get(0),
-        )
-}
-
-fn load_record(
-    connection: &Connection,
-    scope: i64,
-    key: &RecordKey,
-) -> rusqlite::Result<Option<RecordRow>> {
-    connection
-        .prepare_cached(&format!(
-            "select {} from records where entity_type = ?1 and entity_id = ?2 and scope = ?3",
-            rows::RECORD
-        ))?
-        .query_row(
-            params![key.entity_type.as_str(), key.entity_id.as_str(), scope],
-            |row| rows::record(&key.scope, row),
-        )
-        .optional()
-}
-
-/// Appends a change: the record's earlier one goes, and the new one lies behind all others of its scope.
-fn store_record(connection: &Connection, scope: i64, record: &RecordRow) -> rusqlite::Result<()> {
-    let (entity_type, entity_id) = (
-        record.key.entity_type.as_str(),
-        record.key.entity_id.as_str(),
-    );
-    connection
-        .prepare_cached(
-            "delete from records where entity_type = ?1 and entity_id = ?2 and scope = ?3",
-        )?
-        .execute(params![entity_type, entity_id, scope])?;
-    let marks = &record.overwritten;
-    let overwritten = (!marks.is_empty())
-        .then(|| rows::to_json(marks))
-        .transpose()?;
-    connection
-        .prepare_cached(
-            "insert into records (scope, entity_type, entity_id, seq, payload, schema, mutation_id, account,
-                 merged, edited, made, overwritten, overwritten_at, created)
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
-        )?
-        .execute(params![
-            scope,
-            entity_type,
-            entity_id,
-            record.seq,
-            record.payload.as_ref().map(|payload| payload.as_str()),
-            record.schema.0,
-            record.mutation_id.as_uuid().as_bytes(),
-            record.account.as_str(),
-            record.merged,
-            record.edited.as_millis(),
-            record.made.as_millis(),
-            overwritten,
-            marks.last().map(|mark| mark.at.as_millis()),
-            record.created,
-        ])?;
-    connection
-        .prepare_cached("insert into moments (scope, seq, made) values (?1, ?2, ?3)")?
-        .execute(params![scope, record.seq, record.made.as_millis()])?;
-    Ok(())
-}
-
-fn load_moment(
-    connection: &Connection,
-    scope: i64,
-    seq: u64,
-) -> rusqlite::Result<Option<Timestamp>> {
-    connection
-        .prepare_cached("select made from moments where scope = ?1 and seq = ?2")?
-        .query_row(params![scope, seq], |row| {
-            row.get(0).map(Timestamp::from_millis)
-        })
-        .optional()
-}
-
-fn load_verdict(connection: &Connection, id: MutationId) -> rusqlite::Result<Option<VerdictRow>> {
-    connection
-        .prepare_cached(&format!(
-            "select {} from verdicts where mutation_id = ?1",
-            rows::VERDICT
-        ))?
-        .query_row([id.as_uuid().as_bytes()], rows::verdict)
-        .optional()
-}
-
-fn store_verdict(connection: &Connection, verdict: &VerdictRow) -> rusqlite::Result<()> {
-    let (outcome, seq, merged, reason) = rows::outcome(&verdict.outcome);
-    connection
-        .prepare_cached(
-            "insert into verdicts (mutation_id, account, scope, entity_type, entity_id, fingerprint, outcome,
-                 seq, merged, reason, made)
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-        )?
-        .execute(params![
-            verdict.mutation_id.as_uuid().as_bytes(),
-            verdict.account.as_str(),
-            verdict.key.scope.as_str(),
-            verdict.key.entity_type.as_str(),
-            verdict.key.entity_id.as_str(),
-            verdict.fingerprint.cast_signed(),
-            outcome,
-            seq,
-            merged,
-            reason,
-            verdict.at.as_millis(),
-        ])
-        .map(drop)
 }

@@ -5,6 +5,7 @@ mod members;
 mod rows;
 mod runner;
 mod schema;
+mod statements;
 
 use std::{path::Path, sync::Arc};
 

@@ -1,5 +1,7 @@
 //! The conflict rule: who wins, who is told, and what is no conflict at all.
 
+#![allow(clippy::unwrap_used, reason = "a test's helper fails its test")]
+
 mod common;
 
 use std::{sync::Arc, time::Duration};

@@ -410,14 +410,16 @@ async fn the_server_answers_what_is_under_way_and_ends_when_told() {
     let mut connection = tokio::net::TcpStream::connect(address).await.unwrap();
     let body = push_body("ann", &[&http.world.create("a", "1")]);
     let head = format!(
-        "POST /v1/push HTTP/1.1\r\nhost: x\r\nauthorization: Bearer token-of-ann\r\ncontent-length: {}\r\n\r\n",
+        "POST /v1/push HTTP/1.1\r\nhost: x\r\nauthorization: Bearer token-of-ann\r\ncontent-length: {}\r\nexpect: 100-continue\r\n\r\n",
         body.len()
     );
-    // Half of the request is on its way when the server is told to end.
     connection.write_all(head.as_bytes()).await.unwrap();
-    connection.write_all(&body.as_bytes()[..10]).await.unwrap();
+    // The server asks for the body: the request is under way when it is told to end.
+    let mut go_on = [0; 25];
+    connection.read_exact(&mut go_on).await.unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
     stop.send(()).unwrap();
-    connection.write_all(&body.as_bytes()[10..]).await.unwrap();
+    connection.write_all(body.as_bytes()).await.unwrap();
     let mut answer = String::new();
     connection.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");

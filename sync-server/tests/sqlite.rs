@@ -1,5 +1,7 @@
 //! What only a log in a file can do wrong.
 
+#![allow(clippy::unwrap_used, reason = "a test's helper fails its test")]
+
 mod common;
 
 use std::sync::{

@@ -1,0 +1,252 @@
+//! The tables, and how a database of an older version becomes one of this.
+//!
+//! Tables of the store begin with `sync_store_`; the views that an app may read begin with `sync_` alone, but for
+//! `sync_store_records`, which the documentation offers for indexes. The version lies in a table of its own:
+//! `PRAGMA user_version` is left to the app, whose tables may be in the same file.
+
+use rusqlite::{Connection, OptionalExtension};
+use sync_core::error::{StoreError, StoreErrorKind};
+
+use crate::{database::begin_write, error::Attempt};
+
+/// Each brings a database forward by one version; the first makes it from nothing. What has been released is
+/// never changed: a change is a new migration at the end.
+const MIGRATIONS: &[&str] = &[V1];
+
+/// The version of a database that this library writes.
+pub(crate) const VERSION: usize = MIGRATIONS.len();
+
+/// Creates or migrates the tables. Safe against another process that does the same.
+pub(crate) fn migrate(conn: &Connection) -> Attempt<()> {
+    if stored_version(conn)? == VERSION {
+        return Ok(());
+    }
+    let transaction = begin_write(conn)?;
+    let from = stored_version(conn)?;
+    let Some(missing) = MIGRATIONS.get(from..) else {
+        return Err(StoreError::new(
+            StoreErrorKind::NewerFormat,
+            format!("it has version {from}, this library knows version {VERSION}"),
+        )
+        .into());
+    };
+    for migration in missing {
+        conn.execute_batch(migration)?;
+    }
+    conn.execute_batch(VIEWS)?;
+    conn.execute(
+        "UPDATE sync_store_version SET version = ?1",
+        [VERSION as i64],
+    )?;
+    transaction.commit()
+}
+
+fn stored_version(conn: &Connection) -> Attempt<usize> {
+    let exists = conn
+        .query_row(
+            "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'sync_store_version'",
+            [],
+            |_| Ok(()),
+        )
+        .optional()?;
+    if exists.is_none() {
+        return Ok(0);
+    }
+    let version: i64 = conn.query_row("SELECT version FROM sync_store_version", [], |row| {
+        row.get(0)
+    })?;
+    Ok(usize::try_from(version).unwrap_or(usize::MAX))
+}
+
+/// Numbers that are unsigned in the core are stored as the signed integer with the same bits.
+///
+/// `sync_store_records` is a rowid table: with random ids and payloads of this size, a table ordered by its key
+/// costs three times as much to fill. `sync_store_bases` holds few rows and is found only by its key.
+///
+/// The counts of a scope's entries are kept by triggers, so that no statement can forget them and reading them
+/// does not depend on how many entries there are.
+const V1: &str = "
+CREATE TABLE sync_store_version (version INTEGER NOT NULL);
+INSERT INTO sync_store_version VALUES (0);
+
+CREATE TABLE sync_store_meta (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    account TEXT,
+    last_seq INTEGER NOT NULL,
+    tick INTEGER NOT NULL,
+    last_mutation BLOB,
+    fence INTEGER NOT NULL,
+    first_generation INTEGER NOT NULL,
+    written INTEGER NOT NULL
+);
+INSERT INTO sync_store_meta VALUES (1, NULL, 0, 0, NULL, 0, 1, 0);
+
+CREATE TABLE sync_store_scopes (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    pending INTEGER NOT NULL DEFAULT 0,
+    failed INTEGER NOT NULL DEFAULT 0,
+    acknowledged INTEGER NOT NULL DEFAULT 0,
+    state TEXT NOT NULL
+);
+
+CREATE TABLE sync_store_types (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+);
+
+CREATE TABLE sync_store_records (
+    id INTEGER PRIMARY KEY,
+    scope INTEGER NOT NULL,
+    type INTEGER NOT NULL,
+    entity_id BLOB NOT NULL,
+    schema INTEGER NOT NULL,
+    seq INTEGER,
+    generation INTEGER NOT NULL,
+    marks INTEGER NOT NULL,
+    payload TEXT NOT NULL
+);
+CREATE UNIQUE INDEX sync_store_records_key ON sync_store_records (scope, type, entity_id);
+
+CREATE TABLE sync_store_bases (
+    scope INTEGER NOT NULL,
+    type INTEGER NOT NULL,
+    entity_id BLOB NOT NULL,
+    schema INTEGER NOT NULL,
+    seq INTEGER,
+    generation INTEGER NOT NULL,
+    payload TEXT,
+    PRIMARY KEY (scope, type, entity_id)
+) WITHOUT ROWID;
+
+CREATE TABLE sync_store_entries (
+    seq INTEGER PRIMARY KEY,
+    mutation BLOB NOT NULL,
+    scope INTEGER NOT NULL,
+    type INTEGER NOT NULL,
+    entity_id BLOB NOT NULL,
+    state INTEGER NOT NULL,
+    doubted INTEGER NOT NULL,
+    entry TEXT NOT NULL
+);
+CREATE UNIQUE INDEX sync_store_entries_mutation ON sync_store_entries (mutation);
+CREATE INDEX sync_store_entries_key ON sync_store_entries (scope, type, entity_id);
+CREATE INDEX sync_store_entries_state ON sync_store_entries (scope, state);
+CREATE INDEX sync_store_entries_doubted ON sync_store_entries (scope) WHERE doubted;
+
+CREATE TRIGGER sync_store_entries_added AFTER INSERT ON sync_store_entries BEGIN
+    UPDATE sync_store_scopes SET
+        pending = pending + (new.state = 1),
+        failed = failed + (new.state = 2),
+        acknowledged = acknowledged + (new.state = 3)
+    WHERE id = new.scope;
+END;
+CREATE TRIGGER sync_store_entries_moved AFTER UPDATE OF state ON sync_store_entries
+WHEN old.state <> new.state BEGIN
+    UPDATE sync_store_scopes SET
+        pending = pending + (new.state = 1) - (old.state = 1),
+        failed = failed + (new.state = 2) - (old.state = 2),
+        acknowledged = acknowledged + (new.state = 3) - (old.state = 3)
+    WHERE id = new.scope;
+END;
+CREATE TRIGGER sync_store_entries_removed AFTER DELETE ON sync_store_entries BEGIN
+    UPDATE sync_store_scopes SET
+        pending = pending - (old.state = 1),
+        failed = failed - (old.state = 2),
+        acknowledged = acknowledged - (old.state = 3)
+    WHERE id = old.scope;
+END;
+
+CREATE TABLE sync_store_conflicts (
+    n INTEGER PRIMARY KEY AUTOINCREMENT,
+    mutation BLOB NOT NULL UNIQUE,
+    scope TEXT NOT NULL,
+    conflict TEXT NOT NULL
+);
+
+CREATE TABLE sync_store_revoked (
+    n INTEGER PRIMARY KEY AUTOINCREMENT,
+    mutation BLOB NOT NULL UNIQUE,
+    revoked TEXT NOT NULL
+);
+
+CREATE TABLE sync_store_projections (
+    type TEXT PRIMARY KEY,
+    version INTEGER NOT NULL,
+    replayed INTEGER
+);
+
+CREATE TABLE sync_store_unprojected (
+    n INTEGER PRIMARY KEY AUTOINCREMENT,
+    scope TEXT NOT NULL,
+    type TEXT NOT NULL,
+    entity_id BLOB NOT NULL,
+    UNIQUE (scope, type, entity_id)
+);
+
+CREATE TABLE sync_store_lease (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    holder TEXT,
+    expires INTEGER NOT NULL,
+    beat INTEGER NOT NULL
+);
+INSERT INTO sync_store_lease VALUES (1, NULL, 0, 0);
+
+CREATE TABLE sync_store_requests (
+    n INTEGER PRIMARY KEY AUTOINCREMENT,
+    sender TEXT NOT NULL,
+    notice TEXT NOT NULL
+);
+";
+
+/// What an app reads. Made anew by every migration, so that they always fit the tables.
+const VIEWS: &str = "
+DROP VIEW IF EXISTS sync_records;
+CREATE VIEW sync_records AS
+SELECT
+    s.name AS scope,
+    t.name AS entity_type,
+    CASE typeof(r.entity_id)
+        WHEN 'blob' THEN lower(
+            substr(hex(r.entity_id), 1, 8) || '-' || substr(hex(r.entity_id), 9, 4) || '-'
+            || substr(hex(r.entity_id), 13, 4) || '-' || substr(hex(r.entity_id), 17, 4) || '-'
+            || substr(hex(r.entity_id), 21, 12))
+        ELSE r.entity_id
+    END AS entity_id,
+    r.payload AS payload,
+    r.schema AS schema,
+    r.seq AS version,
+    (r.marks & 1) <> 0 AS pending,
+    (r.marks & 2) <> 0 AS failed,
+    (r.marks & 4) <> 0 AS acknowledged,
+    (r.marks & 8) <> 0 AS revived,
+    r.entity_id AS stored_id
+FROM sync_store_records r
+JOIN sync_store_scopes s ON s.id = r.scope
+JOIN sync_store_types t ON t.id = r.type;
+
+DROP VIEW IF EXISTS sync_outbox;
+CREATE VIEW sync_outbox AS
+SELECT
+    e.seq AS seq,
+    json_extract(e.entry, '$.mutation.id') AS mutation_id,
+    s.name AS scope,
+    t.name AS entity_type,
+    json_extract(e.entry, '$.mutation.key.entity_id') AS entity_id,
+    CASE e.state WHEN 1 THEN 'pending' WHEN 2 THEN 'failed' ELSE 'acknowledged' END AS state,
+    json_extract(e.entry, '$.mutation.edited_at') AS edited_at
+FROM sync_store_entries e
+JOIN sync_store_scopes s ON s.id = e.scope
+JOIN sync_store_types t ON t.id = e.type;
+
+DROP VIEW IF EXISTS sync_scopes;
+CREATE VIEW sync_scopes AS
+SELECT
+    name AS scope,
+    pending,
+    failed,
+    acknowledged,
+    json_extract(state, '$.pulled') <> 0 AS pulled,
+    json_extract(state, '$.synced_at') AS synced_at
+FROM sync_store_scopes;
+";

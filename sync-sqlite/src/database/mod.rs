@@ -99,3 +99,74 @@ impl Database {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sync_core::{
+        error::StoreErrorKind,
+        model::{Account, Op, Payload, RecordKey, Schema},
+        store::{Edit, EnqueueRequest, EntryFilter, Stamp},
+        time::Timestamp,
+    };
+
+    use super::*;
+    use crate::schema;
+
+    fn enqueueing(id: &str) -> EnqueueRequest {
+        let payload = format!("\"{}\"", "x".repeat(50_000));
+        EnqueueRequest {
+            account: Account::from("ann"),
+            stamp: Stamp {
+                now: Timestamp::from_millis(1),
+                random: 7,
+            },
+            edits: vec![Edit {
+                key: RecordKey::new("a", "t", id),
+                op: Op::Create(Payload::parse(payload).unwrap()),
+                schema: Schema(1),
+                expect: None,
+            }],
+        }
+    }
+
+    #[test]
+    fn a_full_disk_writes_nothing_by_halves_and_the_store_goes_on_when_there_is_room() {
+        let directory = tempfile::tempdir().unwrap();
+        let conn = Connection::open(directory.path().join("app.db")).unwrap();
+        conn.pragma_update(None, "journal_mode", "WAL").unwrap();
+        schema::migrate(&conn).unwrap();
+        let mut database = Database::new(conn, Durability::Edits);
+        database.bind(&Account::from("ann")).unwrap();
+
+        let limit = |database: &Database, pages: i64| {
+            let sql = format!("PRAGMA max_page_count = {pages}");
+            database.conn.query_row(&sql, [], |_| Ok(())).unwrap();
+        };
+        limit(&database, 80);
+        let stored = |database: &mut Database| {
+            let read = database.read("reading", |rows| {
+                let records = rows.count(&"a".into(), None)?;
+                Ok((records, rows.entries(&EntryFilter::default())?.len() as u64))
+            });
+            read.unwrap()
+        };
+        let mut enqueued = 0;
+        let error = loop {
+            match database.enqueue(&enqueueing(&enqueued.to_string())) {
+                Ok(_) => enqueued += 1,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(*error.kind(), StoreErrorKind::Full);
+        assert!(enqueued > 0);
+        assert_eq!(stored(&mut database), (enqueued, enqueued));
+        assert_eq!(
+            *database.enqueue(&enqueueing("again")).unwrap_err().kind(),
+            StoreErrorKind::Full
+        );
+
+        limit(&database, 10_000);
+        database.enqueue(&enqueueing("with room")).unwrap();
+        assert_eq!(stored(&mut database), (enqueued + 1, enqueued + 1));
+    }
+}

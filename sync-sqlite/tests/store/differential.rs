@@ -1,12 +1,10 @@
 //! Any history of calls gives the same answers and the same rows as the store in memory, which is the reference.
 
-mod support;
-
 use std::{collections::BTreeSet, fmt::Debug, sync::Arc};
 
+use crate::support::{account, page, payload, put, removed, stamp};
 use futures::FutureExt;
 use proptest::{collection::vec, prelude::*, sample::select};
-use support::{account, page, payload, put, removed, stamp};
 use sync_core::{
     error::StoreError,
     model::{

@@ -1,5 +1,4 @@
 //! What the tests of the store have in common.
-#![allow(dead_code, reason = "no test file uses all of it")]
 
 use std::sync::Arc;
 

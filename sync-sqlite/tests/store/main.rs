@@ -1,0 +1,13 @@
+//! The store as an engine and an app meet it: real files, real threads, and random histories.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot be set up has failed"
+)]
+
+mod concurrency;
+mod differential;
+mod files;
+mod payloads;
+mod sql;
+mod support;

@@ -57,7 +57,7 @@ pub trait Outbox: Send + Sync {
     /// Returns the next batch in order and marks each of its entries as sent, in the same transaction.
     ///
     /// Taking again before a settlement returns the same entries: nothing is stored as in flight.
-    /// Rules: [`crate::overlay::take`].
+    /// Rules: [`crate::overlay::Take`].
     ///
     /// # Errors
     /// `Fenced`.

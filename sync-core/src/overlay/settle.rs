@@ -274,8 +274,7 @@ impl Settling<'_> {
         let stamp = self.request.stamp;
         let mut new = new_entry(&mut self.work, key, op, based, entry.mutation.schema, stamp);
         new.again = entry.again + 1;
-        let seq = new.seq;
-        append(&mut self.work, stack, new, seq);
+        append(&mut self.work, stack, new);
     }
 
     /// Sets an entry aside, and the entries of its record that follow it.

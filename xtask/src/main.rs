@@ -1,4 +1,4 @@
-//! `cargo xtask`: sets the machine up and runs every test there is.
+//! `cargo xtask`: sets the machine up, runs every test there is, and soaks.
 //!
 //! The stages and their steps are the table in `stages.rs`; what the machine needs is the table in `setup.rs`.
 
@@ -7,6 +7,7 @@ mod command;
 mod examples;
 mod project;
 mod setup;
+mod soak;
 mod stages;
 mod step;
 mod tally;
@@ -14,6 +15,7 @@ mod wasm;
 
 use std::env;
 use std::process::ExitCode;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use project::Project;
 use stages::STAGES;
@@ -26,12 +28,14 @@ const USAGE: &str = "\
 usage: cargo xtask test [--only STAGE] [--deny-skips]
        cargo xtask test --list
        cargo xtask setup
+       cargo xtask soak [--minutes N] [--seed N]
 
   test            install what is missing, run every stage, end with the totals
     --only STAGE  run this stage alone
     --deny-skips  fail when a test is skipped, too
     --list        print the stages and their steps, run nothing
-  setup           install what is missing, run nothing else";
+  setup           install what is missing, run nothing else
+  soak            two devices and a server, killed at random for N minutes (10): do they converge?";
 
 enum Task {
     Test {
@@ -40,6 +44,10 @@ enum Task {
     },
     List,
     Setup,
+    Soak {
+        time: Duration,
+        seed: u64,
+    },
     Help,
 }
 
@@ -60,13 +68,8 @@ fn main() -> ExitCode {
             step::list(STAGES);
             true
         }
-        Task::Setup => match setup::install_all(STAGES) {
-            Ok(()) => true,
-            Err(error) => {
-                eprintln!("{error}");
-                false
-            }
-        },
+        Task::Setup => succeeded(setup::install_all(STAGES)),
+        Task::Soak { time, seed } => succeeded(soak::run_for(time, seed, &Project::find())),
         Task::Help => {
             println!("{USAGE}");
             true
@@ -79,6 +82,13 @@ fn main() -> ExitCode {
     }
 }
 
+fn succeeded(outcome: Result) -> bool {
+    if let Err(error) = &outcome {
+        eprintln!("{error}");
+    }
+    outcome.is_ok()
+}
+
 fn parse(mut args: impl Iterator<Item = String>) -> Result<Task> {
     match args.next().as_deref() {
         Some("test") => parse_test(args),
@@ -86,9 +96,36 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Task> {
             None => Ok(Task::Setup),
             Some(arg) => Err(format!("`setup` takes no `{arg}`").into()),
         },
+        Some("soak") => parse_soak(args),
         Some("help" | "--help" | "-h") | None => Ok(Task::Help),
         Some(task) => Err(format!("there is no task `{task}`").into()),
     }
+}
+
+fn parse_soak(mut args: impl Iterator<Item = String>) -> Result<Task> {
+    let mut minutes = 10;
+    // A seed of its own each time; it is printed, and never zero.
+    let mut seed = SystemTime::now()
+        .duration_since(UNIX_EPOCH)?
+        .as_secs()
+        .max(1);
+    while let Some(arg) = args.next() {
+        let mut number = || -> Result<u64> {
+            let number = args
+                .next()
+                .ok_or_else(|| format!("`{arg}` wants a number"))?;
+            Ok(number.parse()?)
+        };
+        match arg.as_str() {
+            "--minutes" => minutes = number()?,
+            "--seed" => seed = number()?.max(1),
+            _ => return Err(format!("`soak` takes no `{arg}`").into()),
+        }
+    }
+    Ok(Task::Soak {
+        time: Duration::from_secs(minutes * 60),
+        seed,
+    })
 }
 
 fn parse_test(mut args: impl Iterator<Item = String>) -> Result<Task> {

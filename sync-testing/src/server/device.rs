@@ -2,15 +2,12 @@
 
 use std::{
     fmt,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex},
 };
 
 use futures::future::{AbortHandle, BoxFuture, abortable};
 use sync_core::{
-    engine::{Driver, EngineError, ScopeHandle, SyncEngine, SyncEngineBuilder},
+    engine::{Driver, EngineError, ScopeHandle, SyncEngine},
     model::{Account, Scope},
     store::Store,
     time::Clock,
@@ -31,8 +28,6 @@ pub struct TestDevice {
 struct Inner {
     account: Account,
     link: Link,
-    /// What the engine was last told about the network.
-    online: AtomicBool,
     open: Open,
     running: Mutex<Running>,
 }
@@ -48,7 +43,6 @@ impl TestDevice {
         server: &TestServer,
         account: Account,
         store: impl Store + Clone,
-        set_up: impl Fn(SyncEngineBuilder) -> SyncEngineBuilder + Send + Sync + 'static,
         seed: u64,
     ) -> Result<Self, EngineError> {
         let link = server.inner.network.link(account.clone());
@@ -60,14 +54,13 @@ impl TestDevice {
                 .account(of.clone())
                 .clock(Arc::clone(&clock))
                 .entropy(entropy.clone());
-            Box::pin(set_up(builder).open())
+            Box::pin(builder.open())
         });
         let running = start(server, &open).await?;
         Ok(Self {
             inner: Arc::new(Inner {
                 account,
                 link,
-                online: AtomicBool::new(true),
                 open,
                 running: Mutex::new(running),
             }),
@@ -95,18 +88,13 @@ impl TestDevice {
     /// Takes the network away; the engine is told, as a platform would.
     pub fn go_offline(&self) {
         self.inner.link.set_up(false);
-        self.tell_online(false);
+        self.engine().set_online(false);
     }
 
     /// Gives the network back; the engine is told.
     pub fn go_online(&self) {
         self.inner.link.set_up(true);
-        self.tell_online(true);
-    }
-
-    fn tell_online(&self, online: bool) {
-        self.inner.online.store(online, Ordering::Relaxed);
-        self.engine().set_online(online);
+        self.engine().set_online(true);
     }
 
     /// Takes the network away, or gives it back, without telling the engine.
@@ -120,7 +108,7 @@ impl TestDevice {
     }
 
     /// Kills the app on the device, whatever it is doing, and starts it again on the same database. Handles and
-    /// activations from before are of no use any more; whether there is a network, the engine is told again.
+    /// activations from before are of no use any more.
     ///
     /// # Errors
     /// Those of opening an engine.
@@ -129,9 +117,6 @@ impl TestDevice {
         // An aborted driver goes, and with it its lease, when it is polled next.
         server.run_for(std::time::Duration::ZERO).await;
         let running = start(server, &self.inner.open).await?;
-        running
-            .engine
-            .set_online(self.inner.online.load(Ordering::Relaxed));
         *lock(&self.inner.running) = running;
         Ok(())
     }

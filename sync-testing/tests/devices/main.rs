@@ -8,7 +8,6 @@
 mod convergence;
 mod faults;
 mod histories;
-mod policies;
 
 use serde::{Deserialize, Serialize};
 use sync_core::engine::Entity;

@@ -365,3 +365,15 @@ fn a_scope_that_may_be_read_has_an_epoch_before_its_first_change() {
         assert_eq!(next.changes.len(), 1);
     });
 }
+
+#[test]
+fn the_times_of_a_scopes_changes_do_not_step_back_with_the_servers_clock() {
+    on_every_log(async |w| {
+        let v1 = w.apply("ann", &w.create("a", "1")).await;
+        let made = async || w.log.scope(S.into()).await.unwrap().unwrap().made;
+        let first = made().await;
+        w.sleep(-1_000);
+        w.apply("ann", &w.update("a", "2").on(&v1)).await;
+        assert_eq!(made().await, first);
+    });
+}

@@ -131,7 +131,7 @@ fn cors(cors: Cors) -> CorsLayer {
     let layer = CorsLayer::new()
         .allow_methods([Method::GET, Method::POST])
         .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers([header::RETRY_AFTER])
+        .expose_headers([header::RETRY_AFTER, header::DATE])
         .max_age(std::time::Duration::from_secs(60 * 60));
     match cors {
         Cors::Off => CorsLayer::new(),

@@ -18,7 +18,8 @@ pub struct Contest<'a> {
     pub mine: &'a Op,
     /// What the server holds.
     pub theirs: &'a ServerRecord,
-    /// The newest pulled state; it may be newer than what the edit was made over.
+    /// What the edit was made over: the newest pulled state, if nothing newer has been pulled since. (Of a server
+    /// without versions, a pull before the edit was sent goes unnoticed.)
     pub base: Option<&'a Payload>,
 }
 
@@ -62,6 +63,16 @@ pub struct ServerWins;
 impl Resolve for ServerWins {
     fn resolve(&self, _: &Contest<'_>) -> Choice {
         Choice::Theirs
+    }
+}
+
+/// The own edit is put again over every conflict, a bounded number of times.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MineAgain;
+
+impl Resolve for MineAgain {
+    fn resolve(&self, _: &Contest<'_>) -> Choice {
+        Choice::Mine
     }
 }
 

@@ -52,3 +52,5 @@ pub use faulty::{FaultyStore, StoreCall, StoreFault};
 pub use scripted::{Call, ScriptedTransport};
 #[cfg(feature = "server")]
 pub use server::{Fault, TestDevice, TestServer};
+#[cfg(feature = "server")]
+pub use sync_server::{access::Role, decide::Rules};

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use futures::channel::mpsc;
 
-use super::{Driver, EngineError, Entity, SyncEngine, entity::Upgrades, hub::Hub, shared::Shared};
+use super::{
+    Driver, EngineError, Entity, SyncEngine, conflicts::MergeOf, entity::Upgrades, hub::Hub,
+    shared::Shared,
+};
 use crate::{
     coordination::PeerId,
     model::{Account, EntityType},
@@ -119,6 +122,18 @@ impl SyncEngineBuilder {
             .by_type
             .insert(entity_type.into(), Arc::new(policy));
         self
+    }
+
+    /// Ends conflicts about records of one type by a function of (base, mine, theirs) that makes a third.
+    ///
+    /// It is asked where both sides hold a record that the app can read; otherwise, as where one is a delete, the
+    /// server's record stands. `base` is what [`Contest::base`](crate::policy::Contest::base) says. It runs inside
+    /// the store's transaction: it must be quick and must not wait.
+    pub fn on_conflict_merge<T: Entity>(
+        self,
+        merge: impl Fn(Option<T>, T, T) -> T + Send + Sync + 'static,
+    ) -> Self {
+        self.on_conflict_of(T::TYPE, MergeOf::new(merge))
     }
 
     /// Binds the database to the account and returns the handle, and the driver for the app to spawn.

@@ -1,6 +1,7 @@
 //! The engine: the handle that an app works with, and the driver that it spawns.
 
 mod builder;
+mod conflicts;
 mod driver;
 mod entity;
 mod error;
@@ -13,6 +14,7 @@ mod shared;
 mod status;
 
 pub use builder::{EngineSettings, SyncEngineBuilder};
+pub use conflicts::Sides;
 pub use driver::{Driver, RunEnd};
 pub use entity::{Entity, Untyped};
 pub use error::EngineError;

@@ -98,7 +98,7 @@ pub fn apply(loaded: Loaded, request: &ApplyRequest) -> Result<Planned, StoreErr
             );
         }
     }
-    applied.conflicts = overwritten(&work.now.meta, &scope, request);
+    applied.conflicts = overwritten(&work.now.meta, &mut scope, request);
     work.conflicts.clone_from(&applied.conflicts);
     advance(&mut scope, request);
     if !request.page.has_more {
@@ -149,18 +149,18 @@ fn advance(scope: &mut ScopeRow, request: &ApplyRequest) {
     scope.pulled = true;
     // An older page that was asked with the same cursor does not step back.
     scope.through = scope.through.max(page.through);
-    // A first sync has nothing to tell: its overwrites are older than this database.
-    if scope.told.is_some() || !page.has_more {
-        let through = scope.version_of(scope.through, scope.generation);
-        if scope.told.is_none() || scope.told < through {
-            scope.told = through;
-        }
-    }
     if page.verdict_retention.is_some() {
         scope.verdict_retention = page.verdict_retention;
     }
     if !page.has_more {
         scope.drained = scope.drained.max(page.through);
+        // Not before: a mark that is older than an earlier page may come with a later one, as its record was
+        // changed again meanwhile.
+        let through = scope.version_of(scope.drained, scope.generation);
+        if scope.told.is_none() || scope.told < through {
+            scope.told = through;
+        }
+        scope.told_since.clear();
         scope.synced_at = Some(request.now);
     }
 }
@@ -208,9 +208,10 @@ fn rebase(
     leave_up_to(stack, version.as_ref(), stamped, confirmed);
 }
 
-/// The own edits that changes of the page have overwritten, unless that was already told.
-fn overwritten(meta: &Meta, scope: &ScopeRow, request: &ApplyRequest) -> Vec<Conflict> {
-    let Some(told) = &scope.told else {
+/// The own edits that changes of the page have overwritten, unless that was already told. A first sync has nothing
+/// to tell: its overwrites are older than this database.
+fn overwritten(meta: &Meta, scope: &mut ScopeRow, request: &ApplyRequest) -> Vec<Conflict> {
+    let Some(told) = scope.told.clone() else {
         return Vec::new();
     };
     let mut conflicts = Vec::new();
@@ -218,8 +219,9 @@ fn overwritten(meta: &Meta, scope: &ScopeRow, request: &ApplyRequest) -> Vec<Con
         for mark in &change.overwritten {
             let new = scope
                 .version_of(Some(mark.by), scope.generation)
-                .is_some_and(|by| by > *told);
-            if new && meta.account.as_ref() == Some(&mark.account) {
+                .is_some_and(|by| by > told);
+            let own = meta.account.as_ref() == Some(&mark.account);
+            if new && own && scope.told_since.insert(mark.mutation_id) {
                 conflicts.push(Conflict {
                     mutation_id: mark.mutation_id,
                     key: RecordKey {

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     error::{StoreError, StoreErrorKind},
     model::{Mutation, MutationId, Op, RecordKey, Schema, Version},
-    store::{Edit, EnqueueRequest, Enqueued, Entry, EntryState, Pending, ScopeRow, Seq, Stamp},
+    store::{Edit, EnqueueRequest, Enqueued, Entry, EntryState, Pending, ScopeRow, Stamp},
 };
 
 /// Writes edits to the overlay, in order.
@@ -70,14 +70,19 @@ fn place(
     if let Some(failed) = take_up(stack) {
         // The server may hold a failed create, so that its delete has to go out.
         let op = compose(&failed.op, edit.op.clone(), stack).unwrap_or(Op::Delete);
-        let id = push(work, stack, &edit.key, op, edit, failed.based, stamp);
-        return Enqueued::Queued(id);
+        let mut entry = new_entry(work, &edit.key, op, failed.based, edit.schema, stamp);
+        mark_taken_up(&mut entry);
+        return Enqueued::Queued(append(work, stack, entry));
     }
     if let Some(position) = mergeable(work, stack, &edit.key) {
         let merged = stack.entries_mut().remove(position);
-        let Some(op) = compose(&merged.mutation.op, edit.op.clone(), stack) else {
-            work.now.tails.remove(&edit.key.scope);
-            return Enqueued::Cancelled;
+        let op = match compose(&merged.mutation.op, edit.op.clone(), stack) {
+            Some(op) => op,
+            None if took_up(&merged) => Op::Delete,
+            None => {
+                work.now.tails.remove(&edit.key.scope);
+                return Enqueued::Cancelled;
+            }
         };
         let id = merged.mutation.id;
         let mutation = Mutation {
@@ -90,8 +95,19 @@ fn place(
         stack.sort();
         return Enqueued::Queued(id);
     }
-    let id = push(work, stack, &edit.key, edit.op.clone(), edit, based, stamp);
-    Enqueued::Queued(id)
+    let entry = new_entry(work, &edit.key, edit.op.clone(), based, edit.schema, stamp);
+    Enqueued::Queued(append(work, stack, entry))
+}
+
+fn took_up(entry: &Entry) -> bool {
+    matches!(&entry.state, EntryState::Pending(pending) if pending.took_up)
+}
+
+/// Remembers that an entry stands for failed ones.
+pub(super) fn mark_taken_up(entry: &mut Entry) {
+    if let EntryState::Pending(pending) = &mut entry.state {
+        pending.took_up = true;
+    }
 }
 
 /// What an edit is based on: a version, and the own mutation that it follows.
@@ -156,21 +172,6 @@ pub(super) fn compose(first: &Op, then: Op, beneath: &Stack) -> Option<Op> {
     }
 }
 
-fn push(
-    work: &mut Work,
-    stack: &mut Stack,
-    key: &RecordKey,
-    op: Op,
-    edit: &Edit,
-    based: Based,
-    stamp: Stamp,
-) -> MutationId {
-    let entry = new_entry(work, key, op, based, edit.schema, stamp);
-    let (id, seq) = (entry.mutation.id, entry.seq);
-    append(work, stack, entry, seq);
-    id
-}
-
 pub(super) fn new_entry(
     work: &mut Work,
     key: &RecordKey,
@@ -201,8 +202,13 @@ pub(super) fn new_entry(
     }
 }
 
-pub(super) fn append(work: &mut Work, stack: &mut Stack, entry: Entry, seq: Seq) {
-    work.now.tails.insert(entry.mutation.key.scope.clone(), seq);
+/// Puts a new entry at the end of the queue. Returns its id.
+pub(super) fn append(work: &mut Work, stack: &mut Stack, entry: Entry) -> MutationId {
+    let id = entry.mutation.id;
+    work.now
+        .tails
+        .insert(entry.mutation.key.scope.clone(), entry.seq);
     stack.entries_mut().push(entry);
     stack.sort();
+    id
 }

@@ -1,7 +1,7 @@
 //! Failed entries: a record's are retried, taken up by a new edit, and discarded only together.
 
 use super::{
-    enqueue::{Based, append, compose, new_entry},
+    enqueue::{Based, append, compose, mark_taken_up, new_entry},
     rows::{Loaded, Stack, Work, Writes},
 };
 use crate::{
@@ -50,10 +50,9 @@ pub fn retry(loaded: Loaded, key: &RecordKey, stamp: Stamp) -> (Option<MutationI
     let mut id = None;
     if let Some(mut stack) = work.now.stacks.remove(key) {
         if let Some(up) = take_up(&mut stack) {
-            let entry = new_entry(&mut work, key, up.op, up.based, up.schema, stamp);
-            id = Some(entry.mutation.id);
-            let seq = entry.seq;
-            append(&mut work, &mut stack, entry, seq);
+            let mut entry = new_entry(&mut work, key, up.op, up.based, up.schema, stamp);
+            mark_taken_up(&mut entry);
+            id = Some(append(&mut work, &mut stack, entry));
         }
         work.now.stacks.insert(key.clone(), stack);
     }

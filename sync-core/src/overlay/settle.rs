@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     confirm::{follow_own, is_result, leave, pulled_past},
     enqueue::{Based, append, new_entry},
-    rows::{Loaded, Stack, Work, Writes, check_fence},
+    rows::{Loaded, Stack, Work, Writes, base_version, check_fence},
 };
 use crate::{
     error::StoreError,
-    model::{MutationId, Op, RecordKey, Scope, Version},
+    model::{MutationId, Op, Payload, RecordKey, Scope, Version},
     policy::{Choice, Contest},
     store::{
         Acknowledged, Conflict, Doubt, Entry, EntryState, FailReason, Failed, Pending, Resolution,
@@ -196,7 +196,7 @@ impl Settling<'_> {
     /// Records a conflict and ends it as the policy says.
     fn conflict(&mut self, key: &RecordKey, stack: &mut Stack, at: usize, theirs: &ServerRecord) {
         let entry = stack.entries()[at].clone();
-        let base = stack.base_payload().cloned();
+        let base = self.made_over(key, stack, &entry).cloned();
         let choice = self.request.resolve.resolve(&Contest {
             key,
             mutation_id: entry.mutation.id,
@@ -235,6 +235,23 @@ impl Settling<'_> {
         });
     }
 
+    /// The base, if it is still what the edit was made over. A merge that took a later one for that would undo
+    /// their edit: nothing of theirs differs from what they have written.
+    fn made_over<'s>(
+        &mut self,
+        key: &RecordKey,
+        stack: &'s Stack,
+        entry: &Entry,
+    ) -> Option<&'s Payload> {
+        let scope = self.work.scope(&key.scope);
+        let same = match (base_version(stack, &scope), &entry.state) {
+            // Without versions, only a change that came after the edit was sent is known.
+            (None, EntryState::Pending(pending)) => !pending.echoed,
+            (version, _) => version == entry.mutation.base_version,
+        };
+        stack.base_payload().filter(|_| same)
+    }
+
     /// Puts an edit again over the server's record: a new mutation at the queue's end.
     fn put_again(
         &mut self,
@@ -257,8 +274,7 @@ impl Settling<'_> {
         let stamp = self.request.stamp;
         let mut new = new_entry(&mut self.work, key, op, based, entry.mutation.schema, stamp);
         new.again = entry.again + 1;
-        let seq = new.seq;
-        append(&mut self.work, stack, new, seq);
+        append(&mut self.work, stack, new);
     }
 
     /// Sets an entry aside, and the entries of its record that follow it.

@@ -32,6 +32,7 @@ pub fn resync(
     if new_epoch {
         row.through = None;
         row.told = None;
+        row.told_since.clear();
     }
     row.resync = Some(Resync {
         new_epoch: new_epoch || awaited,

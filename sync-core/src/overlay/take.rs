@@ -70,6 +70,11 @@ impl<'a> Take<'a> {
         }
         let retention = scope.verdict_retention.unwrap_or(DEFAULT_VERDICT_RETENTION);
         let cursor = scope.cursor.clone();
+        // Until a resync has shown which history the server is in, acknowledged entries may have to go first.
+        if scope.resync.is_some() && cursor.is_none() {
+            self.wait(key, true);
+            return Offer::More;
+        }
         self.work.load(key, stack, Some(scope));
         let Some(stack) = self.work.now.stacks.get_mut(key) else {
             return Offer::More;
@@ -86,12 +91,7 @@ impl<'a> Take<'a> {
         // A server that does not repeat its verdicts is asked about a record again only once a pull has shown
         // what became of the last answer.
         if pending.doubt.is_some() || (!traits.idempotent && unconfirmed) {
-            self.taken.waiting.insert(key.scope.clone());
-            if traits.ordered {
-                self.blocked.insert(key.scope.clone());
-            } else {
-                self.passed.insert(key.clone());
-            }
+            self.wait(key, traits.ordered);
             return Offer::More;
         }
         if traits.idempotent
@@ -128,6 +128,16 @@ impl<'a> Take<'a> {
             self.taken.cursors.push((key.scope.clone(), cursor));
         }
         Offer::More
+    }
+
+    /// Leaves out what waits for a pull: the whole scope, or only this record.
+    fn wait(&mut self, key: &RecordKey, whole_scope: bool) {
+        self.taken.waiting.insert(key.scope.clone());
+        if whole_scope {
+            self.blocked.insert(key.scope.clone());
+        } else {
+            self.passed.insert(key.clone());
+        }
     }
 
     /// The batch, and what to store.

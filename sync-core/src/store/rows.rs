@@ -2,7 +2,7 @@
 //!
 //! A store may keep them as columns of its own, or as the JSON that serde_json makes of them.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +72,9 @@ pub struct ScopeRow {
     pub drained: Option<u64>,
     /// Overwrites at or before this version have been reported.
     pub told: Option<Version>,
+    /// Mutations of which it was reported since that they were overwritten: those of the pull under way, whose
+    /// later pages may name them again.
+    pub told_since: BTreeSet<MutationId>,
     /// Whether a pull has ever succeeded, since the scope was last purged.
     pub pulled: bool,
     /// The resync that is under way.
@@ -94,6 +97,7 @@ impl ScopeRow {
             through: None,
             drained: None,
             told: None,
+            told_since: BTreeSet::new(),
             pulled: false,
             resync: None,
             verdict_retention: None,
@@ -249,6 +253,8 @@ pub struct Pending {
     pub echoed: bool,
     /// Whether the base is what its own predecessor had written.
     pub over_own: bool,
+    /// Whether it has taken up failed entries, one of which the server may hold: such a create is never cancelled.
+    pub took_up: bool,
     /// For servers that do not repeat verdicts: a refusal that waits for a pull to tell whether it was meant.
     pub doubt: Option<Doubt>,
 }

@@ -6,8 +6,8 @@ use futures::FutureExt;
 use sync_core::{
     error::StoreErrorKind,
     model::{
-        Account, Change, ChangeOp, Cursor, Epoch, Generation, MutationId, Op, Overwritten, Page,
-        Payload, RecordKey, Schema, Scope, Version,
+        Account, Cursor, Generation, MutationId, Op, Page, Payload, RecordKey, Schema, Scope,
+        Version,
     },
     policy::{Choice, Contest, NoUpgrade, Resolve},
     store::{
@@ -19,6 +19,8 @@ use sync_core::{
     time::Timestamp,
     transport::{ServerRecord, ServerTraits, Verdict},
 };
+
+use crate::page_of::PageOf;
 
 pub(crate) const DAY: i64 = 24 * 60 * 60 * 1000;
 
@@ -268,18 +270,7 @@ impl Device {
     pub(crate) fn page_for(&mut self, asked: Asked) -> PageOf<'_> {
         self.pages += 1;
         let next = format!("cursor {}", self.pages).into();
-        PageOf {
-            device: self,
-            asked,
-            page: Page {
-                changes: Vec::new(),
-                next,
-                has_more: false,
-                through: None,
-                epoch: Some(Epoch::from("e1")),
-                verdict_retention: None,
-            },
-        }
+        PageOf::new(self, asked, next)
     }
 
     pub(crate) fn apply(&self, asked: Asked, page: Page) -> Result<ApplyOutcome, StoreErrorKind> {
@@ -367,99 +358,5 @@ pub(crate) fn server_record(text: Option<&str>, seq: u64) -> ServerRecord {
         payload: text.map(json),
         schema: Schema(1),
         version: Some(Version::new("e1", seq)),
-    }
-}
-
-/// A page in the making. Its position is that of its last change, unless it says another.
-pub(crate) struct PageOf<'d> {
-    device: &'d mut Device,
-    asked: Asked,
-    page: Page,
-}
-
-impl PageOf<'_> {
-    pub(crate) fn put(self, id: &str, text: &str, seq: u64) -> Self {
-        self.change(id, ChangeOp::Put(json(text)), Some(seq))
-    }
-
-    pub(crate) fn remove(self, id: &str, seq: u64) -> Self {
-        self.change(id, ChangeOp::Remove, Some(seq))
-    }
-
-    fn change(mut self, id: &str, op: ChangeOp, seq: Option<u64>) -> Self {
-        let RecordKey {
-            entity_type,
-            entity_id,
-            ..
-        } = key(id);
-        self.page.changes.push(Change {
-            entity_type,
-            entity_id,
-            op,
-            schema: Schema(1),
-            seq,
-            mutation_id: None,
-            overwritten: Vec::new(),
-        });
-        self.page.through = seq.or(self.page.through);
-        self
-    }
-
-    /// The last change was made by this mutation.
-    pub(crate) fn made_by(mut self, id: MutationId) -> Self {
-        self.page.changes.last_mut().unwrap().mutation_id = Some(id);
-        self
-    }
-
-    /// The last change, or one before it, has overwritten this mutation.
-    pub(crate) fn overwrote(mut self, id: MutationId, account: &str, by: u64) -> Self {
-        let change = self.page.changes.last_mut().unwrap();
-        change.overwritten.push(Overwritten {
-            mutation_id: id,
-            account: account.into(),
-            payload: Some(json("overwritten")),
-            by,
-        });
-        self
-    }
-
-    pub(crate) fn more(mut self) -> Self {
-        self.page.has_more = true;
-        self
-    }
-
-    pub(crate) fn through(mut self, seq: u64) -> Self {
-        self.page.through = Some(seq);
-        self
-    }
-
-    pub(crate) fn epoch(mut self, epoch: &str) -> Self {
-        self.page.epoch = Some(epoch.into());
-        self
-    }
-
-    /// As a server sends it that has neither versions nor epochs.
-    pub(crate) fn bare(mut self) -> Self {
-        self.page.epoch = None;
-        self.page.through = None;
-        for change in &mut self.page.changes {
-            change.seq = None;
-        }
-        self
-    }
-
-    pub(crate) fn parts(self) -> (Asked, Page) {
-        (self.asked, self.page)
-    }
-
-    pub(crate) fn outcome(self) -> ApplyOutcome {
-        self.device.apply(self.asked, self.page).unwrap()
-    }
-
-    pub(crate) fn apply(self) -> sync_core::store::Applied {
-        match self.outcome() {
-            ApplyOutcome::Applied(applied) => applied,
-            other => panic!("not applied: {other:?}"),
-        }
     }
 }

@@ -185,6 +185,7 @@ fn what_is_sent_once_more_after_a_new_epoch_is_doubted_like_any_other() {
     device.send();
     device.applied_somewhere(create);
     device.resync(true);
+    device.page().bare().apply();
     assert_eq!(device.send(), [create]);
     device.answer(create, exists());
     let EntryState::Pending(pending) = device.entry(create).state else {

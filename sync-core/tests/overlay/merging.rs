@@ -102,6 +102,21 @@ fn a_delete_over_a_failed_create_is_sent_for_the_server_may_hold_it() {
 }
 
 #[test]
+fn a_delete_over_a_create_that_stands_for_a_failed_one_is_sent_too() {
+    let mut device = Device::new();
+    for id in ["a", "b"] {
+        let create = device.create(id, "one");
+        device.send();
+        device.set_aside(create, sync_core::store::FailReason::Poison);
+    }
+    device.update("a", "two");
+    let a = device.delete("a");
+    let b = device.retry("b").unwrap();
+    assert_eq!(device.delete("b"), b);
+    assert_eq!([op(&device, a), op(&device, b)], [Op::Delete, Op::Delete]);
+}
+
+#[test]
 fn an_unsent_delete_and_a_create_become_an_update_of_what_is_there() {
     let mut device = Device::with(&[("a", "one", 3)], 3);
     let delete = device.delete("a");

@@ -166,6 +166,27 @@ fn an_overwritten_edit_whose_winner_was_superseded_is_told_by_what_came_after() 
 }
 
 #[test]
+fn an_overwritten_edit_is_told_though_an_earlier_page_has_passed_its_winner() {
+    let mut device = Device::with(&[], 3);
+    device.page().put("b", "other", 6).more().apply();
+    let page = device.page().put("a", "newer", 7);
+    page.overwrote(stranger(1), "me", 5).apply();
+    assert_eq!(told(&device), [stranger(1)]);
+}
+
+#[test]
+fn an_overwritten_edit_whose_record_comes_twice_in_one_pull_is_told_once() {
+    let mut device = Device::with(&[], 3);
+    let page = device.page().put("a", "theirs", 5).more();
+    page.overwrote(stranger(1), "me", 5).apply();
+    assert_eq!(told(&device), [stranger(1)]);
+    let page = device.page().put("a", "newer", 7);
+    page.overwrote(stranger(1), "me", 5).apply();
+    assert!(told(&device).is_empty());
+    assert!(device.scope().told_since.is_empty());
+}
+
+#[test]
 fn a_resync_tells_nothing_twice_and_what_is_new_once() {
     let mut device = Device::with(&[], 3);
     let page = device.page().put("a", "theirs", 5);

@@ -138,8 +138,8 @@ fn on_a_new_epoch_acknowledged_edits_go_back_to_their_old_place_marked_as_sent()
         panic!("it is in the outbox");
     };
     assert!(pending.sent_at.is_some());
-    assert_eq!(device.send(), [first, second]);
     device.page().put("a", "one", 3).epoch("e2").apply();
+    assert_eq!(device.send(), [first, second]);
     device.sweep_all();
     assert_eq!(device.view("a").as_deref(), Some("two"));
     assert_eq!(device.scope().epoch().unwrap().as_str(), "e2");
@@ -153,6 +153,7 @@ fn on_a_new_epoch_a_merged_edit_goes_back_as_it_was_sent() {
     device.merged(edit, "ours", 9);
     device.resync(true);
     assert_eq!(device.view("a").as_deref(), Some("mine"));
+    device.page().epoch("e2").more().apply();
     assert_eq!(device.send(), [edit]);
 }
 

@@ -200,6 +200,25 @@ fn a_payload_is_brought_up_to_date_before_its_first_send_and_never_after() {
 }
 
 #[test]
+fn a_scope_waits_until_its_resync_has_shown_which_epoch_the_server_is_in() {
+    let mut device = Device::with(&[("a", "one", 3)], 3);
+    let first = device.update("a", "two");
+    device.send();
+    device.applied(first, 9);
+    let second = device.update("a", "three");
+    // The cursor has expired, for the server was restored; nothing says so yet.
+    device.resync(false);
+    let taken = device.take();
+    assert!(taken.entries.is_empty());
+    assert!(taken.waiting.contains(&"baby".into()));
+    device.page().epoch("e2").outcome();
+    device.resync(true);
+    assert!(device.take().entries.is_empty());
+    device.page().put("a", "one", 3).epoch("e2").more().apply();
+    assert_eq!(device.send(), [first, second]);
+}
+
+#[test]
 fn an_entry_that_waits_for_a_pull_holds_an_ordered_scope() {
     let mut device = Device::of(ServerTraits {
         idempotent: false,

@@ -2,12 +2,15 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use futures::future::{AbortHandle, BoxFuture, abortable};
 use sync_core::{
-    engine::{Driver, EngineError, ScopeHandle, SyncEngine},
+    engine::{Driver, EngineError, ScopeHandle, SyncEngine, SyncEngineBuilder},
     model::{Account, Scope},
     store::Store,
     time::Clock,
@@ -28,6 +31,8 @@ pub struct TestDevice {
 struct Inner {
     account: Account,
     link: Link,
+    /// What the engine was last told about the network.
+    online: AtomicBool,
     open: Open,
     running: Mutex<Running>,
 }
@@ -43,6 +48,7 @@ impl TestDevice {
         server: &TestServer,
         account: Account,
         store: impl Store + Clone,
+        set_up: impl Fn(SyncEngineBuilder) -> SyncEngineBuilder + Send + Sync + 'static,
         seed: u64,
     ) -> Result<Self, EngineError> {
         let link = server.inner.network.link(account.clone());
@@ -54,13 +60,14 @@ impl TestDevice {
                 .account(of.clone())
                 .clock(Arc::clone(&clock))
                 .entropy(entropy.clone());
-            Box::pin(builder.open())
+            Box::pin(set_up(builder).open())
         });
         let running = start(server, &open).await?;
         Ok(Self {
             inner: Arc::new(Inner {
                 account,
                 link,
+                online: AtomicBool::new(true),
                 open,
                 running: Mutex::new(running),
             }),
@@ -88,13 +95,18 @@ impl TestDevice {
     /// Takes the network away; the engine is told, as a platform would.
     pub fn go_offline(&self) {
         self.inner.link.set_up(false);
-        self.engine().set_online(false);
+        self.tell_online(false);
     }
 
     /// Gives the network back; the engine is told.
     pub fn go_online(&self) {
         self.inner.link.set_up(true);
-        self.engine().set_online(true);
+        self.tell_online(true);
+    }
+
+    fn tell_online(&self, online: bool) {
+        self.inner.online.store(online, Ordering::Relaxed);
+        self.engine().set_online(online);
     }
 
     /// Takes the network away, or gives it back, without telling the engine.
@@ -108,7 +120,7 @@ impl TestDevice {
     }
 
     /// Kills the app on the device, whatever it is doing, and starts it again on the same database. Handles and
-    /// activations from before are of no use any more.
+    /// activations from before are of no use any more; whether there is a network, the engine is told again.
     ///
     /// # Errors
     /// Those of opening an engine.
@@ -117,6 +129,9 @@ impl TestDevice {
         // An aborted driver goes, and with it its lease, when it is polled next.
         server.run_for(std::time::Duration::ZERO).await;
         let running = start(server, &self.inner.open).await?;
+        running
+            .engine
+            .set_online(self.inner.online.load(Ordering::Relaxed));
         *lock(&self.inner.running) = running;
         Ok(())
     }

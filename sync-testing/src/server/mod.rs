@@ -16,7 +16,7 @@ use std::{
 
 use futures::{FutureExt, future::BoxFuture};
 use sync_core::{
-    engine::EngineError,
+    engine::{EngineError, SyncEngineBuilder},
     model::{Account, Scope},
     store::{MemoryStore, Store},
     time::{Clock, Time},
@@ -107,8 +107,22 @@ impl TestServer {
         account: impl Into<Account>,
         store: impl Store + Clone,
     ) -> Result<TestDevice, EngineError> {
+        self.device_with(account, store, |builder| builder).await
+    }
+
+    /// A device of this account on this database, with an engine that is set up as the app's own: policies,
+    /// settings, entities. It is called again whenever the device restarts.
+    ///
+    /// # Errors
+    /// Those of opening an engine, as `OtherAccount`.
+    pub async fn device_with(
+        &self,
+        account: impl Into<Account>,
+        store: impl Store + Clone,
+        set_up: impl Fn(SyncEngineBuilder) -> SyncEngineBuilder + Send + Sync + 'static,
+    ) -> Result<TestDevice, EngineError> {
         let seed = self.inner.next_seed.fetch_add(1, Ordering::Relaxed);
-        let device = TestDevice::open(self, account.into(), store, seed).await?;
+        let device = TestDevice::open(self, account.into(), store, set_up, seed).await?;
         lock(&self.inner.devices).push(device.clone());
         Ok(device)
     }

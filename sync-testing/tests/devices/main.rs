@@ -8,6 +8,7 @@
 mod convergence;
 mod faults;
 mod histories;
+mod policies;
 
 use serde::{Deserialize, Serialize};
 use sync_core::engine::Entity;

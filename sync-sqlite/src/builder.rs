@@ -2,15 +2,21 @@
 
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use rusqlite::{Connection, OpenFlags};
-use sync_core::error::{StoreError, StoreErrorKind};
+use sync_core::{
+    coordination::Local,
+    error::{StoreError, StoreErrorKind},
+    model::EntityType,
+};
 
 use crate::{
     database::Database,
     error::{Attempt, Failure},
+    projection::{Projection, Projections},
     schema,
     store::{Shared, SqliteStore},
     worker::Worker,
@@ -44,6 +50,9 @@ pub struct Builder {
     busy_timeout: Duration,
     cache: u64,
     checkpoint: u32,
+    pub(crate) lease: Duration,
+    pub(crate) notice_interval: Duration,
+    projections: Projections,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +78,9 @@ impl Builder {
             busy_timeout: Duration::from_secs(5),
             cache: 16 << 20,
             checkpoint: 4_000,
+            lease: Duration::from_secs(6),
+            notice_interval: Duration::from_millis(250),
+            projections: Projections::default(),
         }
     }
 
@@ -96,6 +108,32 @@ impl Builder {
     /// set. The fewer copies, the less writing; the log file may reach about this size.
     pub fn checkpoint(mut self, pages: u32) -> Self {
         self.checkpoint = pages;
+        self
+    }
+
+    /// For how long an engine leads without renewing its lease; 6 s if not set. It renews every third of this. When
+    /// its process is killed, another takes the lead after this time.
+    pub fn lease(mut self, term: Duration) -> Self {
+        self.lease = term;
+        self
+    }
+
+    /// How often an engine looks for what other processes have done to the file, and whether it may lead; 250 ms if
+    /// not set. Within a store, notices come at once.
+    pub fn notice_interval(mut self, interval: Duration) -> Self {
+        self.notice_interval = interval;
+        self
+    }
+
+    /// Keeps tables of the app's own in step with the records of a type. All processes on a file should register
+    /// the same.
+    pub fn projection(
+        mut self,
+        entity_type: impl Into<EntityType>,
+        projection: impl Projection,
+    ) -> Self {
+        self.projections
+            .add(entity_type.into(), Arc::new(projection));
         self
     }
 
@@ -128,22 +166,35 @@ impl Builder {
             }
             _ => None,
         };
+        let instance = writer.run(|database| database.name()).await?;
         Ok(SqliteStore::new(Shared {
+            instance,
             writer,
             reader,
             settings: self,
-            local: sync_core::coordination::Local::new(),
+            local: Local::new(),
         }))
     }
 
     fn open_writer(&self) -> Result<Database, StoreError> {
         let what = self.opening();
         let conn = self.connect(OpenFlags::default());
-        conn.and_then(|conn| {
-            self.prepare_writer(&conn)?;
-            Ok(Database::new(conn, self.durability))
-        })
-        .map_err(|failure| failure.during(&what))
+        let mut database = conn
+            .and_then(|conn| {
+                self.prepare_writer(&conn)?;
+                Ok(self.database(conn))
+            })
+            .map_err(|failure| failure.during(&what))?;
+        database.replay()?;
+        Ok(database)
+    }
+
+    fn database(&self, conn: Connection) -> Database {
+        Database::new(conn, self.durability, self.projections.clone())
+    }
+
+    pub(crate) fn is_file(&self) -> bool {
+        self.place != Place::Memory
     }
 
     fn prepare_writer(&self, conn: &Connection) -> Attempt<()> {
@@ -161,6 +212,8 @@ impl Builder {
         conn.pragma_update(None, "synchronous", "NORMAL")?;
         // Where a plain `fsync` leaves data in the drive's cache, as on Apple's systems, ask for more.
         conn.pragma_update(None, "fullfsync", true)?;
+        // For the tables of projections; those of the store have none.
+        conn.pragma_update(None, "foreign_keys", !self.projections.is_empty())?;
         schema::migrate(conn)
     }
 
@@ -168,14 +221,14 @@ impl Builder {
         let conn = self.connect(OpenFlags::default());
         conn.and_then(|conn| {
             conn.pragma_update(None, "query_only", true)?;
-            Ok(Database::new(conn, self.durability))
+            Ok(self.database(conn))
         })
         .map_err(|failure| failure.during(&self.opening()))
     }
 
     /// A connection of the app's own, to read with.
     pub(crate) fn open_read_only(&self) -> Result<Connection, StoreError> {
-        if self.place == Place::Memory {
+        if !self.is_file() {
             return Err(StoreError::new(
                 StoreErrorKind::Invalid,
                 "a database in memory has no second connection; open a file instead",

@@ -1,6 +1,6 @@
 //! What can fail inside a call, and the store error that it becomes.
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 use sync_core::error::{StoreError, StoreErrorKind};
 
 /// A result inside a transaction.
@@ -42,6 +42,17 @@ impl Failure {
         }
     }
 
+    /// Whether a commit was refused because rows refer to rows that are not there.
+    pub(crate) fn is_foreign_key(&self) -> bool {
+        matches!(
+            self,
+            Self::Sqlite(error)
+                if error.sqlite_error().is_some_and(
+                    |e| e.extended_code == ffi::SQLITE_CONSTRAINT_FOREIGNKEY
+                )
+        )
+    }
+
     pub(crate) fn is_busy(&self) -> bool {
         matches!(self, Self::Sqlite(error) if kind(error) == StoreErrorKind::Busy)
     }
@@ -57,6 +68,14 @@ impl From<rusqlite::Error> for Failure {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sqlite(error)
     }
+}
+
+/// Whether an error comes from the circumstances (the disk, a lock) and not from what was asked.
+pub(crate) fn is_circumstance(error: &rusqlite::Error) -> bool {
+    matches!(
+        kind(error),
+        StoreErrorKind::Full | StoreErrorKind::Busy | StoreErrorKind::Unavailable
+    )
 }
 
 fn kind(error: &rusqlite::Error) -> StoreErrorKind {
@@ -101,8 +120,6 @@ fn words(error: &rusqlite::Error) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use rusqlite::ffi;
-
     use super::*;
 
     fn of(code: i32) -> StoreErrorKind {

@@ -28,11 +28,15 @@ mod builder;
 mod database;
 mod error;
 mod ids;
+mod lease;
+mod peers;
+mod projection;
 mod schema;
 mod store;
 mod worker;
 
 pub use builder::{Builder, Durability};
+pub use projection::{Projection, ProjectionError, Unprojected};
 /// The SQLite library that the store is built on, for what an app gets its own hands on.
 pub use rusqlite;
 pub use store::SqliteStore;

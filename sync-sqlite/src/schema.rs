@@ -181,6 +181,7 @@ CREATE TABLE sync_store_unprojected (
     scope TEXT NOT NULL,
     type TEXT NOT NULL,
     entity_id BLOB NOT NULL,
+    error TEXT NOT NULL,
     UNIQUE (scope, type, entity_id)
 );
 

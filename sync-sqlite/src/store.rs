@@ -20,6 +20,9 @@ use crate::{
     builder::Builder,
     database::{Database, Rows},
     error::Attempt,
+    lease::FileLeadership,
+    peers::FilePeers,
+    projection::Unprojected,
     worker::Worker,
 };
 
@@ -39,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) reader: Option<Worker>,
     pub(crate) settings: Builder,
     pub(crate) local: Local,
+    /// What names this store among all those on its database.
+    pub(crate) instance: Arc<str>,
 }
 
 impl SqliteStore {
@@ -73,6 +78,15 @@ impl SqliteStore {
     /// `Invalid` for a store in memory, `Unavailable`.
     pub fn read_only(&self) -> Result<rusqlite::Connection, StoreError> {
         self.shared.settings.open_read_only()
+    }
+
+    /// The records that the app's tables do not show as they are, those that were tried longest ago first.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub async fn unprojected(&self) -> Result<Vec<Unprojected>, StoreError> {
+        self.read("listing records left out", |rows| rows.unprojected(-1))
+            .await
     }
 
     /// Closes the database for all clones, after the calls under way, and returns when its files are released.
@@ -251,10 +265,18 @@ impl Conflicts for SqliteStore {
 
 impl Coordination for SqliteStore {
     fn leadership(&self) -> Arc<dyn Leadership> {
-        Arc::new(self.shared.local.clone())
+        if self.shared.settings.is_file() {
+            Arc::new(FileLeadership::new(Arc::clone(&self.shared)))
+        } else {
+            Arc::new(self.shared.local.clone())
+        }
     }
 
     fn peers(&self) -> Arc<dyn Peers> {
-        Arc::new(self.shared.local.clone())
+        if self.shared.settings.is_file() {
+            Arc::new(FilePeers::new(Arc::clone(&self.shared)))
+        } else {
+            Arc::new(self.shared.local.clone())
+        }
     }
 }

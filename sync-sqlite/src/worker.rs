@@ -83,11 +83,26 @@ impl Worker {
         &self,
         call: impl FnOnce(&mut Database) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.start(call).await.unwrap_or_else(|_| Err(ended()))
+    }
+
+    /// Sends a call on its way; the answer can be waited for in any number of attempts.
+    pub(crate) fn start<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&mut Database) -> Result<T, StoreError> + Send + 'static,
+    ) -> oneshot::Receiver<Result<T, StoreError>> {
         let (answer, answered) = oneshot::channel();
-        self.submit(move |database| {
+        let (refuse, refused) = oneshot::channel();
+        let sent = self.submit(move |database| {
             let _ = answer.send(call(database));
-        })?;
-        answered.await.unwrap_or_else(|_| Err(ended()))
+        });
+        match sent {
+            Ok(()) => answered,
+            Err(error) => {
+                let _ = refuse.send(Err(error));
+                refused
+            }
+        }
     }
 
     /// Runs a call whose answer nobody waits for.

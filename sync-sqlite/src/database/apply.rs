@@ -8,7 +8,10 @@ use sync_core::{
     overlay::{
         ApplyNeeds, Planned, apply, apply_needs, check_fence, may_wipe, purge, resync, sweep_end,
     },
-    store::{ApplyOutcome, ApplyRequest, Fence, Meta, Purged, SweepOutcome, Touched},
+    store::{
+        ApplyOutcome, ApplyRequest, EntryFilter, Fence, Marks, Meta, Purged, RecordRow,
+        SweepOutcome, Touched,
+    },
     time::Timestamp,
 };
 
@@ -21,7 +24,13 @@ use crate::{error::Attempt, ids::StoredId};
 
 impl Database {
     pub(crate) fn apply(&mut self, request: &ApplyRequest) -> Result<ApplyOutcome, StoreError> {
-        self.write("applying a page", Flush::Later, |tx| tx.apply(request))
+        let what = "applying a page";
+        let (mut outcome, left_out) =
+            self.write_projected(what, Flush::Later, true, |tx| tx.apply(request))?;
+        if let ApplyOutcome::Applied(applied) = &mut outcome {
+            applied.unprojected = left_out;
+        }
+        Ok(outcome)
     }
 
     pub(crate) fn resync(
@@ -139,6 +148,8 @@ impl Writing<'_> {
         let mut remove = self.conn.prepare_cached(REMOVE_RECORD)?;
         remove.raw_bind_parameter(1, number)?;
         let mut last = None;
+        let mut projected = false;
+        let mut views = Vec::new();
         for Direct {
             entity_type,
             id,
@@ -150,6 +161,10 @@ impl Writing<'_> {
                 remove.raw_bind_parameter(2, entity_type)?;
                 touched.add(scope, &change.entity_type);
                 last = Some(entity_type);
+                projected = self.is_projected(&change.entity_type);
+            }
+            if projected {
+                views.push(change);
             }
             match change.op.payload() {
                 Some(payload) => {
@@ -165,7 +180,45 @@ impl Writing<'_> {
                 }
             }
         }
+        drop((put, remove));
+        for change in views {
+            self.view_direct(scope, generation, change);
+        }
         Ok(touched)
+    }
+
+    fn view_direct(&mut self, scope: &Scope, generation: Generation, change: &Change) {
+        let key = RecordKey {
+            scope: scope.clone(),
+            entity_type: change.entity_type.clone(),
+            entity_id: change.entity_id.clone(),
+        };
+        let record = change.op.payload().map(|payload| RecordRow {
+            key: key.clone(),
+            payload: payload.clone(),
+            schema: change.schema,
+            seq: change.seq,
+            generation,
+            marks: Marks::default(),
+        });
+        self.view(&key, record);
+    }
+
+    /// Notes that all records of a scope go, of the types that the app has tables for.
+    fn view_none(&mut self, number: i64, scope: &Scope) -> Attempt<()> {
+        for (type_number, entity_type) in self.types()? {
+            if self.is_projected(&entity_type) {
+                for (entity_id, _) in self.generations(number, type_number, None, u32::MAX)? {
+                    let key = RecordKey {
+                        scope: scope.clone(),
+                        entity_type: entity_type.clone(),
+                        entity_id,
+                    };
+                    self.view(&key, None);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn sweep(&mut self, scope: &Scope, limit: u32) -> Attempt<SweepOutcome> {
@@ -191,17 +244,23 @@ impl Writing<'_> {
             }
             for (id, generation) in self.generations(number, type_number, after, left)? {
                 left -= 1;
-                if generation < row.generation {
-                    self.conn
-                        .prepare_cached(REMOVE_RECORD)?
-                        .execute(rusqlite::params![number, type_number, StoredId::of(&id)])?;
-                    touched.add(scope, &entity_type);
-                }
-                last = Some(RecordKey {
+                let key = RecordKey {
                     scope: scope.clone(),
                     entity_type: entity_type.clone(),
                     entity_id: id,
-                });
+                };
+                if generation < row.generation {
+                    self.conn
+                        .prepare_cached(REMOVE_RECORD)?
+                        .execute(rusqlite::params![
+                            number,
+                            type_number,
+                            StoredId::of(&key.entity_id)
+                        ])?;
+                    touched.add(scope, &entity_type);
+                    self.view(&key, None);
+                }
+                last = Some(key);
             }
         }
         let done = last.is_none();
@@ -216,7 +275,7 @@ impl Writing<'_> {
     }
 
     fn purge(&mut self, scope: &Scope, at: Timestamp, fence: Fence) -> Attempt<Purged> {
-        let entries = self.entries(&sync_core::store::EntryFilter {
+        let entries = self.entries(&EntryFilter {
             scope: Some(scope.clone()),
             ..Default::default()
         })?;
@@ -224,6 +283,7 @@ impl Writing<'_> {
         let mut touched = Touched::default();
         if let Some(number) = self.scope_number(scope)? {
             self.touch_types(number, scope, &mut touched)?;
+            self.view_none(number, scope)?;
             for table in ["records", "bases", "entries"] {
                 self.conn.execute(
                     &format!("DELETE FROM sync_store_{table} WHERE scope = ?1"),
@@ -280,6 +340,7 @@ impl Writing<'_> {
         for row in &rows {
             let number = self.numbered_scope(&row.scope)?;
             self.touch_types(number, &row.scope, &mut touched)?;
+            self.view_none(number, &row.scope)?;
         }
         let meta = self.meta()?;
         let newest = rows.iter().map(|row| row.generation).max();

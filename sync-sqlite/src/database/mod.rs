@@ -3,23 +3,34 @@
 mod apply;
 mod conflicts;
 mod entries;
+mod lease;
 mod outbox;
+mod project;
 mod records;
+mod replay;
 mod scopes;
 mod transaction;
 mod writes;
 
-use rusqlite::Connection;
-use sync_core::error::StoreError;
+use std::sync::Arc;
 
-pub(crate) use self::{scopes::Rows, transaction::begin_write};
+use rusqlite::Connection;
+use sync_core::{error::StoreError, model::RecordKey};
+
+pub(crate) use self::{
+    lease::{Heard, Leased},
+    scopes::Rows,
+    transaction::begin_write,
+};
 use self::{
-    transaction::{begin_read, guarded},
+    project::commit_projected,
+    transaction::{Transaction, begin_read, guarded},
     writes::Writing,
 };
 use crate::{
     builder::Durability,
     error::{Attempt, Failure},
+    projection::Projections,
 };
 
 /// One connection to a database, and everything that the store does with it.
@@ -29,6 +40,9 @@ pub(crate) struct Database {
     durability: Durability,
     /// Whether commits wait for the disk at present; see [`Database::flush`].
     flushing: bool,
+    projections: Projections,
+    /// How many of the transactions that `sync_store_meta` counts were made here.
+    written: u64,
 }
 
 /// When a call has to be on the disk, and not only with the operating system.
@@ -43,12 +57,25 @@ pub(crate) enum Flush {
 }
 
 impl Database {
-    pub(crate) fn new(conn: Connection, durability: Durability) -> Self {
+    pub(crate) fn new(conn: Connection, durability: Durability, projections: Projections) -> Self {
         Self {
             conn,
             durability,
             flushing: false,
+            projections,
+            written: 0,
         }
+    }
+
+    /// A new name, for a store to be known by among all those on its database.
+    pub(crate) fn name(&self) -> Result<Arc<str>, StoreError> {
+        let name = self
+            .conn
+            .query_row("SELECT lower(hex(randomblob(8)))", [], |row| {
+                row.get::<_, String>(0)
+            });
+        name.map(Arc::from)
+            .map_err(|error| Failure::from(error).during("naming the store"))
     }
 
     /// Runs `call` on one state of the database.
@@ -71,14 +98,54 @@ impl Database {
         flush: Flush,
         call: impl FnOnce(&mut Writing<'_>) -> Attempt<T>,
     ) -> Result<T, StoreError> {
+        let (answer, _) = self.write_projected(what, flush, false, call)?;
+        Ok(answer)
+    }
+
+    /// As [`Database::write`]; also returns the records that the app's tables newly leave out. With `again`, the
+    /// ones that they left out before are tried once more.
+    fn write_projected<T>(
+        &mut self,
+        what: &'static str,
+        flush: Flush,
+        again: bool,
+        call: impl FnOnce(&mut Writing<'_>) -> Attempt<T>,
+    ) -> Result<(T, Vec<RecordKey>), StoreError> {
         self.flush(flush).map_err(|failure| failure.during(what))?;
+        let Self {
+            conn,
+            projections,
+            written,
+            ..
+        } = self;
+        guarded(|| {
+            let transaction = begin_write(conn)?;
+            let mut writing = Writing::new(conn, projections);
+            let answer = call(&mut writing)?;
+            if !writing.has_changed() {
+                return Ok((answer, Vec::new()));
+            }
+            writing.count()?;
+            let (rows, views) = writing.finish();
+            let left_out = commit_projected(transaction, &rows, projections, views, again)?;
+            *written += 1;
+            Ok((answer, left_out))
+        })
+        .map_err(|failure: Failure| failure.during(what))
+    }
+
+    /// Runs `call` in a transaction that is no news to anybody: no view changes in it.
+    fn transact<T>(
+        &mut self,
+        what: &'static str,
+        call: impl FnOnce(&Connection) -> Attempt<T>,
+    ) -> Result<T, StoreError> {
+        self.flush(Flush::Later)
+            .map_err(|failure| failure.during(what))?;
         guarded(|| {
             let transaction = begin_write(&self.conn)?;
-            let mut writing = Writing::new(&self.conn);
-            let answer = call(&mut writing)?;
-            if writing.has_changed() {
-                transaction.commit()?;
-            }
+            let answer = call(&self.conn)?;
+            transaction.commit()?;
             Ok(answer)
         })
         .map_err(|failure: Failure| failure.during(what))
@@ -135,7 +202,7 @@ mod tests {
         let conn = Connection::open(directory.path().join("app.db")).unwrap();
         conn.pragma_update(None, "journal_mode", "WAL").unwrap();
         schema::migrate(&conn).unwrap();
-        let mut database = Database::new(conn, Durability::Edits);
+        let mut database = Database::new(conn, Durability::Edits, Projections::default());
         database.bind(&Account::from("ann")).unwrap();
 
         let limit = |database: &Database, pages: i64| {

@@ -28,6 +28,11 @@ pub(crate) fn begin_write(conn: &Connection) -> Attempt<Transaction<'_>> {
 
 impl Transaction<'_> {
     pub(crate) fn commit(self) -> Attempt<()> {
+        self.try_commit()
+    }
+
+    /// Commits; where that fails for a foreign key, the transaction is still open.
+    pub(super) fn try_commit(&self) -> Attempt<()> {
         self.conn.prepare_cached("COMMIT")?.execute([])?;
         Ok(())
     }

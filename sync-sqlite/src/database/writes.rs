@@ -11,18 +11,23 @@ use sync_core::{
 
 use super::{
     entries::{is_doubted, state_number},
+    project::Views,
     scopes::{Place, Rows, signed},
 };
 use crate::{
     error::{Attempt, Failure},
     ids::StoredId,
+    projection::Projections,
 };
 
 /// A transaction that writes: what it reads is what it writes over.
 #[derive(Debug)]
 pub(crate) struct Writing<'c> {
     rows: Rows<'c>,
+    projections: &'c Projections,
+    views: Views,
     changed: bool,
+    counted: bool,
 }
 
 impl<'c> Deref for Writing<'c> {
@@ -49,11 +54,41 @@ pub(super) const REMOVE_RECORD: &str =
     "DELETE FROM sync_store_records WHERE scope = ?1 AND type = ?2 AND entity_id = ?3";
 
 impl<'c> Writing<'c> {
-    pub(super) fn new(conn: &'c Connection) -> Self {
+    pub(super) fn new(conn: &'c Connection, projections: &'c Projections) -> Self {
         Self {
             rows: Rows::new(conn),
+            projections,
+            views: Views::new(),
             changed: false,
+            counted: false,
         }
+    }
+
+    /// What was read, and the views that the app's tables have to be brought up to.
+    pub(super) fn finish(self) -> (Rows<'c>, Views) {
+        (self.rows, self.views)
+    }
+
+    /// Whether the app has tables for records of this type.
+    pub(super) fn is_projected(&self, entity_type: &EntityType) -> bool {
+        self.projections.get(entity_type).is_some()
+    }
+
+    /// Notes that a view has changed, if the app has tables for it.
+    pub(super) fn view(&mut self, key: &RecordKey, record: Option<RecordRow>) {
+        if self.is_projected(&key.entity_type) {
+            self.views.insert(key.clone(), record);
+        }
+    }
+
+    /// Counts the transaction, so that other processes see that there is news.
+    pub(super) fn count(&mut self) -> Attempt<()> {
+        if !self.counted {
+            self.conn
+                .prepare_cached("UPDATE sync_store_meta SET written = written + 1")?
+                .execute([])?;
+        }
+        Ok(())
     }
 
     /// Whether there is anything to commit.
@@ -102,6 +137,7 @@ impl<'c> Writing<'c> {
         }
         for (key, record) in records {
             self.put_record(key, record.as_ref())?;
+            self.view(key, record.clone());
         }
         for conflict in conflicts {
             self.keep_conflict(conflict)?;
@@ -122,7 +158,8 @@ impl<'c> Writing<'c> {
         self.conn
             .prepare_cached(
                 "UPDATE sync_store_meta SET account = ?1, last_seq = ?2, tick = ?3, \
-                 last_mutation = ?4, fence = ?5, first_generation = ?6",
+                 last_mutation = ?4, fence = ?5, first_generation = ?6, \
+                 written = written + ?7",
             )?
             .execute(params![
                 account.as_ref().map(|account| account.as_str()),
@@ -131,7 +168,9 @@ impl<'c> Writing<'c> {
                 last_mutation.as_ref().map(|id| *id.as_uuid().as_bytes()),
                 signed(fence.0),
                 signed(first_generation.0),
+                !self.counted,
             ])?;
+        self.counted = true;
         Ok(())
     }
 

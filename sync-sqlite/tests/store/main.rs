@@ -8,6 +8,9 @@
 mod concurrency;
 mod differential;
 mod files;
+mod leading;
 mod payloads;
+mod peers;
+mod projections;
 mod sql;
 mod support;

@@ -81,6 +81,54 @@ fn a_page_that_has_more_but_does_not_move_on_changes_nothing() {
 }
 
 #[test]
+fn each_page_is_applied_before_the_next_is_asked_for() {
+    block_on(async {
+        let mut device = Device::new().await;
+        for n in 1..=20 {
+            let baby = device.baby();
+            device.server.on_pull(move |_| {
+                let before = baby.list::<Feed>().now_or_never().unwrap().unwrap();
+                assert_eq!(before.len(), n - 1, "what came before page {n} is stored");
+                let mut page = page(
+                    vec![put(&feed(&format!("f{n:02}"), 1), n as u64)],
+                    &format!("c{n}"),
+                );
+                page.has_more = n < 20;
+                Ok(page)
+            });
+        }
+        device.engine.poke(scope());
+        device.settle().await;
+        assert_eq!(device.baby().list::<Feed>().await.unwrap().len(), 20);
+    });
+}
+
+#[test]
+fn a_bad_answer_changes_nothing_and_the_next_pull_goes_on_from_there() {
+    for kind in [TransportErrorKind::Malformed, TransportErrorKind::Foreign] {
+        block_on(async {
+            let mut device = Device::new().await;
+            device
+                .server
+                .on_pull(|_| Ok(page(vec![put(&feed("f1", 1), 1)], "c1")));
+            let _active = device.baby().activate();
+            device.settle().await;
+            device.server.take_calls();
+            device.server.on_pull(move |_| Err(failure(kind)));
+            device.run_for(Duration::from_secs(7)).await;
+            let rows = device.baby().list::<Feed>().await.unwrap();
+            assert_eq!(rows, [feed("f1", 1)], "{kind:?}");
+            let calls = cursors(device.server.take_calls());
+            assert!(calls.len() >= 2, "{kind:?}");
+            assert!(
+                calls.iter().all(|cursor| cursor.as_deref() == Some("c1")),
+                "{kind:?}: {calls:?}"
+            );
+        });
+    }
+}
+
+#[test]
 fn an_expired_cursor_leads_to_a_resync_beside_the_live_records() {
     block_on(async {
         let mut device = Device::new().await;

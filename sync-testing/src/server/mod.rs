@@ -17,9 +17,10 @@ use std::{
 use futures::{FutureExt, future::BoxFuture};
 use sync_core::{
     engine::{EngineError, SyncEngineBuilder},
-    model::{Account, Scope},
+    model::{Account, EntityId, Scope},
     store::{MemoryStore, Store},
     time::{Clock, Time},
+    transport::TransportErrorKind,
 };
 use sync_server::{
     Server,
@@ -140,6 +141,23 @@ impl TestServer {
     /// The next request, of whatever device, meets this fault.
     pub fn fail_next(&self, fault: Fault) {
         self.inner.network.fail_next(fault);
+    }
+
+    /// From now on every batch with a mutation of this record fails as a whole with an error of this kind, of
+    /// whatever device it is.
+    pub fn choke_on(&self, record: impl Into<EntityId>, kind: TransportErrorKind) {
+        self.inner.network.poison(record.into(), kind);
+    }
+
+    /// The server chokes on nothing any more.
+    pub fn swallow(&self) {
+        self.inner.network.heal();
+    }
+
+    /// How many requests the devices have tried to make so far.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.inner.network.requests()
     }
 
     /// All that the server holds now.

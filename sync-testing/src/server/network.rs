@@ -1,17 +1,17 @@
 //! The way between the devices and the server.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use async_trait::async_trait;
 use sync_core::{
-    model::{Account, Page},
+    model::{Account, EntityId, Page},
     transport::{
         PullRequest, PushAnswer, PushRequest, ServerTraits, Transport, TransportError,
         TransportErrorKind,
@@ -40,6 +40,8 @@ pub enum Fault {
 pub(super) struct Network {
     server: Server,
     faults: Arc<Mutex<VecDeque<Fault>>>,
+    poison: Arc<Mutex<HashMap<EntityId, TransportErrorKind>>>,
+    requests: Arc<AtomicU64>,
 }
 
 impl Network {
@@ -47,11 +49,35 @@ impl Network {
         Self {
             server,
             faults: Arc::default(),
+            poison: Arc::default(),
+            requests: Arc::default(),
         }
     }
 
     pub(super) fn fail_next(&self, fault: Fault) {
         lock(&self.faults).push_back(fault);
+    }
+
+    pub(super) fn poison(&self, record: EntityId, kind: TransportErrorKind) {
+        lock(&self.poison).insert(record, kind);
+    }
+
+    pub(super) fn heal(&self) {
+        lock(&self.poison).clear();
+    }
+
+    pub(super) fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// The error that a batch meets for one of its records.
+    fn poisoned(&self, request: &PushRequest) -> Result<(), TransportError> {
+        let poison = lock(&self.poison);
+        let mut ids = request.mutations.iter().map(|m| &m.mutation.key.entity_id);
+        match ids.find_map(|id| poison.get(id)) {
+            Some(kind) => Err(TransportError::new(*kind, "a record that the test chose")),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn link(&self, account: Account) -> Link {
@@ -88,6 +114,7 @@ impl Link {
         request: impl Future<Output = Result<T, TransportError>>,
     ) -> Result<T, TransportError> {
         let lost = |what| TransportError::new(TransportErrorKind::Network, what);
+        self.network.requests.fetch_add(1, Ordering::Relaxed);
         if !self.up.load(Ordering::Relaxed) {
             return Err(lost("the device is offline"));
         }
@@ -116,9 +143,12 @@ impl Transport for Link {
     }
 
     async fn push(&self, request: PushRequest) -> Result<PushAnswer, TransportError> {
-        let server = &self.network.server;
-        self.carry(async { Ok(server.push(&self.account, request).await?) })
-            .await
+        let network = &self.network;
+        self.carry(async {
+            network.poisoned(&request)?;
+            Ok(network.server.push(&self.account, request).await?)
+        })
+        .await
     }
 
     fn traits(&self) -> ServerTraits {

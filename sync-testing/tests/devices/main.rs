@@ -5,9 +5,11 @@
 )]
 #![cfg(feature = "server")]
 
+mod changes;
 mod convergence;
 mod faults;
 mod histories;
+mod outbox;
 mod policies;
 
 use serde::{Deserialize, Serialize};

@@ -2,13 +2,17 @@
 
 mod common;
 
+use std::sync::Arc;
+
+use async_trait::async_trait;
 use common::*;
 use sync_core::{
-    model::{Account, Scope},
+    error::StoreError,
+    model::{Account, RecordKey, Scope},
     transport::{PullRequest, PushRequest, Verdict},
 };
 use sync_server::{
-    ServerErrorKind,
+    Server, ServerErrorKind,
     access::{Access, Role},
     log::sqlite::SqliteLog,
 };
@@ -169,12 +173,51 @@ fn members_are_kept_in_the_logs_file() {
             all,
             [(ann.clone(), Role::Owner), (bob.clone(), Role::Viewer)]
         );
-        let key = sync_core::model::RecordKey::new("s", "t", "a");
+        let key = RecordKey::new("s", "t", "a");
         assert!(members.may_read(&bob, &scope).await.unwrap());
         assert!(!members.may_write(&bob, &key).await.unwrap());
         members.revoke("s", "bob").await.unwrap();
         members.revoke("s", "ann").await.unwrap();
         assert!(!members.may_read(&bob, &scope).await.unwrap());
         assert!(!members.may_begin(&ann, &scope).await.unwrap());
+    });
+}
+
+/// Lets everybody begin scopes and nobody write.
+#[derive(Debug)]
+struct Beginners;
+
+#[async_trait]
+impl Access for Beginners {
+    async fn may_read(&self, _: &Account, _: &Scope) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    async fn may_write(&self, _: &Account, _: &RecordKey) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    async fn may_begin(&self, _: &Account, _: &Scope) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+}
+
+#[test]
+fn only_a_scope_of_which_the_log_has_nothing_may_be_begun() {
+    on_every_log(async |mut w| {
+        w.server = Server::new(
+            Arc::clone(&w.log),
+            Arc::new(Beginners),
+            w.clock.clone(),
+            Arc::new(Counter::default()),
+        );
+        let (one, two) = (w.create("a", "1"), w.create("b", "1"));
+        let answers = w.push("eve", &[&one, &two]).await;
+        assert!(
+            answers.iter().all(is_applied),
+            "in the batch that begins it"
+        );
+        let later = w.create("c", "1");
+        assert_eq!(w.push_one("eve", &later).await, Verdict::Forbidden);
     });
 }

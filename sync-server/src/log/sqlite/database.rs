@@ -13,8 +13,8 @@ use sync_core::{
 use super::{
     Durability, failed, rows, schema,
     statements::{
-        load_moment, load_record, load_scope, load_verdict, store_record, store_scope,
-        store_verdict,
+        forget_marks, load_moment, load_record, load_scope, load_verdict, store_record,
+        store_scope, store_verdict,
     },
 };
 use crate::{
@@ -182,7 +182,8 @@ impl Database {
         now: Timestamp,
         retention: Retention,
     ) -> Result<Compacted, StoreError> {
-        let tombstones = Retention::cut(now, retention.tombstones()).as_millis();
+        let before = Retention::cut(now, retention.tombstones());
+        let tombstones = before.as_millis();
         let verdicts = Retention::cut(now, retention.verdicts()).as_millis();
         self.write("compacting", |connection| {
             connection.execute(
@@ -196,12 +197,10 @@ impl Database {
                 "delete from records where payload is null and made < ?1",
                 [tombstones],
             )?;
-            connection.execute(
-                "update records set overwritten = null, overwritten_at = null where overwritten_at < ?1",
-                [tombstones],
-            )?;
+            forget_marks(connection, before)?;
             connection.execute("delete from moments where made < ?1", [tombstones])?;
-            let forgotten = connection.execute("delete from verdicts where made < ?1", [verdicts])?;
+            let forgotten =
+                connection.execute("delete from verdicts where made < ?1", [verdicts])?;
             Ok(Compacted {
                 tombstones: removed as u64,
                 verdicts: forgotten as u64,

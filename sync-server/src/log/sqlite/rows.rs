@@ -11,7 +11,7 @@ use sync_core::{
 };
 use uuid::Uuid;
 
-use crate::log::{Outcome, RecordRow, ScopeRow, VerdictRow};
+use crate::log::{Outcome, OverwrittenRow, RecordRow, ScopeRow, VerdictRow};
 
 pub(super) const SCOPE: &str = "id, scope, head, made, removed, epoch, past";
 
@@ -31,7 +31,6 @@ pub(super) const RECORD: &str = "entity_type, entity_id, seq, payload, schema, m
                                  merged, edited, made, overwritten, created";
 
 pub(super) fn record(scope: &Scope, row: &Row<'_>) -> rusqlite::Result<RecordRow> {
-    let overwritten = row.get_ref(10)?.as_str_or_null()?;
     Ok(RecordRow {
         key: RecordKey::new(scope.clone(), text(row, 0)?, text(row, 1)?),
         payload: row
@@ -46,8 +45,25 @@ pub(super) fn record(scope: &Scope, row: &Row<'_>) -> rusqlite::Result<RecordRow
         merged: row.get(7)?,
         edited: Timestamp::from_millis(row.get(8)?),
         made: Timestamp::from_millis(row.get(9)?),
-        overwritten: overwritten.map_or_else(|| Ok(Vec::new()), |marks| json(10, marks))?,
+        overwritten: marks(row, 10)?,
     })
+}
+
+/// The marks of overwritten edits; null where there are none.
+pub(super) fn marks(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<OverwrittenRow>> {
+    match row.get_ref(column)?.as_str_or_null()? {
+        Some(marks) => json(column, marks),
+        None => Ok(Vec::new()),
+    }
+}
+
+pub(super) fn marks_to_json(marks: &[OverwrittenRow]) -> rusqlite::Result<Option<String>> {
+    (!marks.is_empty()).then(|| to_json(&marks)).transpose()
+}
+
+/// When the first of the marks was made.
+pub(super) fn oldest(marks: &[OverwrittenRow]) -> Option<i64> {
+    marks.first().map(|mark| mark.at.as_millis())
 }
 
 pub(super) const VERDICT: &str = "mutation_id, account, scope, entity_type, entity_id, fingerprint, outcome, \

@@ -35,12 +35,12 @@ const MIGRATIONS: [&str; 1] = ["
         edited integer not null,
         made integer not null,
         overwritten text,
-        overwritten_at integer
+        oldest_mark integer
     ) strict;
     create unique index records_by_key on records (entity_type, entity_id, scope);
     create unique index records_by_seq on records (scope, seq);
     create index records_removed on records (made) where payload is null;
-    create index records_overwritten on records (overwritten_at) where overwritten_at is not null;
+    create index records_overwritten on records (oldest_mark) where oldest_mark is not null;
 
     -- When each change was made, the superseded ones too.
     create table moments (

@@ -7,7 +7,7 @@ use sync_core::{
 };
 
 use super::rows;
-use crate::log::{RecordRow, ScopeRow, VerdictRow};
+use crate::log::{OverwrittenRow, RecordRow, ScopeRow, VerdictRow};
 
 pub(super) fn load_scope(
     connection: &Connection,
@@ -76,13 +76,11 @@ pub(super) fn store_record(
         )?
         .execute(params![entity_type, entity_id, scope])?;
     let marks = &record.overwritten;
-    let overwritten = (!marks.is_empty())
-        .then(|| rows::to_json(marks))
-        .transpose()?;
+    let overwritten = rows::marks_to_json(marks)?;
     connection
         .prepare_cached(
             "insert into records (scope, entity_type, entity_id, seq, payload, schema, mutation_id, account,
-                 merged, edited, made, overwritten, overwritten_at, created)
+                 merged, edited, made, overwritten, oldest_mark, created)
              values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
         )?
         .execute(params![
@@ -98,7 +96,7 @@ pub(super) fn store_record(
             record.edited.as_millis(),
             record.made.as_millis(),
             overwritten,
-            marks.last().map(|mark| mark.at.as_millis()),
+            rows::oldest(marks),
             record.created,
         ])?;
     connection
@@ -155,4 +153,26 @@ pub(super) fn store_verdict(connection: &Connection, verdict: &VerdictRow) -> ru
             verdict.at.as_millis(),
         ])
         .map(drop)
+}
+
+/// Removes the marks of overwritten edits that are older than this.
+pub(super) fn forget_marks(connection: &Connection, before: Timestamp) -> rusqlite::Result<()> {
+    let mut select = connection
+        .prepare_cached("select rowid, overwritten from records where oldest_mark < ?1")?;
+    let records: Vec<(i64, Vec<OverwrittenRow>)> = select
+        .query_map([before.as_millis()], |row| {
+            Ok((row.get(0)?, rows::marks(row, 1)?))
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut update = connection
+        .prepare_cached("update records set overwritten = ?2, oldest_mark = ?3 where rowid = ?1")?;
+    for (id, mut marks) in records {
+        marks.retain(|mark| mark.at >= before);
+        update.execute(params![
+            id,
+            rows::marks_to_json(&marks)?,
+            rows::oldest(&marks)
+        ])?;
+    }
+    Ok(())
 }

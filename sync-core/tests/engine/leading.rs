@@ -2,14 +2,19 @@
 
 use std::time::Duration;
 
-use futures::{FutureExt, StreamExt, executor::block_on};
+use futures::{
+    FutureExt, StreamExt,
+    executor::block_on,
+    future::{Either, select},
+};
 use sync_core::{
     engine::{DriverState, RunEnd},
+    scheduler::{NoAttempt, SyncEnd},
     store::{CursorStore, MemoryStore},
 };
 use sync_testing::{Call, ScriptedTransport, VirtualClock};
 
-use crate::fixture::{Device, Feed, feed};
+use crate::fixture::{Device, Feed, feed, scope};
 
 async fn two() -> (Device, Device) {
     let (store, clock) = (MemoryStore::new(), VirtualClock::new());
@@ -33,6 +38,43 @@ fn one_leads_and_pushes_what_the_other_enqueues() {
         first.settle().await;
         let pushes = first.server.take_calls();
         assert!(matches!(pushes[0], Call::Push(_)));
+    });
+}
+
+#[test]
+fn a_sync_that_is_asked_for_before_the_engine_leads_waits_for_the_lead() {
+    block_on(async {
+        let Device {
+            engine,
+            driver,
+            clock,
+            ..
+        } = Device::new().await;
+        let run = driver.run();
+        // The sync goes first, so that the driver finds it before it has the lead.
+        let both = select(Box::pin(engine.sync_now([scope()])), Box::pin(run));
+        let Either::Left((report, _)) = clock.run(both).await else {
+            panic!("the driver has ended");
+        };
+        assert_eq!(report.scopes[&scope()], SyncEnd::Synced);
+    });
+}
+
+#[test]
+fn a_sync_that_is_asked_for_while_another_engine_leads_is_passed_on() {
+    block_on(async {
+        let (mut first, second) = two().await;
+        first.settle().await;
+        first.server.take_calls();
+        let run = second.driver.run();
+        let both = select(Box::pin(second.engine.sync_now([scope()])), Box::pin(run));
+        let Either::Left((report, _)) = second.clock.run(both).await else {
+            panic!("the driver has ended");
+        };
+        let declined = SyncEnd::NotAttempted(NoAttempt::NotLeading);
+        assert_eq!(report.scopes[&scope()], declined);
+        first.settle().await;
+        assert!(matches!(first.server.take_calls()[..], [Call::Pull(_)]));
     });
 }
 

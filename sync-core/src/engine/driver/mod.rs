@@ -64,6 +64,8 @@ pub struct Driver {
     announced: BTreeMap<Scope, Time>,
     announce_at: Time,
     lead_again_at: Option<Time>,
+    /// Manual syncs that were asked for before it was known who leads.
+    early: Vec<(Vec<Scope>, oneshot::Sender<SyncReport>)>,
     reports: HashMap<u64, oneshot::Sender<SyncReport>>,
     next_report: u64,
     idle: Vec<oneshot::Sender<()>>,
@@ -144,6 +146,7 @@ impl Driver {
             announced: BTreeMap::new(),
             announce_at: Time::default(),
             lead_again_at: None,
+            early: Vec::new(),
             reports: HashMap::new(),
             next_report: 1,
             idle: Vec::new(),
@@ -195,6 +198,7 @@ impl Driver {
         self.follows_at = self.acquiring.as_ref().map(|_| self.now() + LEAD_PATIENCE);
         loop {
             self.take_in();
+            self.begin_early_syncs();
             self.act().await;
             self.publish();
             if self.stopping.is_some() && self.tasks.is_empty() {
@@ -480,18 +484,36 @@ impl Driver {
                 self.feed(scheduler::Event::Online(online));
             }
             Some(Command::Poke(scope)) => self.feed(scheduler::Event::Poked(scope)),
-            Some(Command::SyncNow(scopes, reply)) => {
-                if !self.leads() {
-                    let peers = &self.work.shared.peers;
-                    peers.send(self.work.shared.peer, &Notice::SyncWanted(scopes.clone()));
-                }
-                let id = self.next_report;
-                self.next_report += 1;
-                self.reports.insert(id, reply);
-                self.feed(scheduler::Event::SyncNow { id, scopes });
+            Some(Command::SyncNow(scopes, reply)) if self.knows_who_leads() => {
+                self.sync_now(scopes, reply);
             }
+            Some(Command::SyncNow(scopes, reply)) => self.early.push((scopes, reply)),
             Some(Command::Resume) => self.feed(scheduler::Event::Resumed),
             Some(Command::Idle(reply)) => self.idle.push(reply),
+        }
+    }
+
+    fn sync_now(&mut self, scopes: Vec<Scope>, reply: oneshot::Sender<SyncReport>) {
+        if !self.leads() {
+            let peers = &self.work.shared.peers;
+            peers.send(self.work.shared.peer, &Notice::SyncWanted(scopes.clone()));
+        }
+        let id = self.next_report;
+        self.next_report += 1;
+        self.reports.insert(id, reply);
+        self.feed(scheduler::Event::SyncNow { id, scopes });
+    }
+
+    /// Whether this engine leads, or another one is taken to, or the lead cannot be had now.
+    fn knows_who_leads(&self) -> bool {
+        self.leads() || self.follows() || self.lead_again_at.is_some()
+    }
+
+    fn begin_early_syncs(&mut self) {
+        if self.knows_who_leads() {
+            for (scopes, reply) in std::mem::take(&mut self.early) {
+                self.sync_now(scopes, reply);
+            }
         }
     }
 
@@ -628,6 +650,7 @@ impl Driver {
             runtime.progress.clear();
         });
         // Whoever still waits for a report or for idleness is told by the dropped sender.
+        self.early.clear();
         self.reports.clear();
         self.idle.clear();
         self.commands.close();

@@ -141,6 +141,22 @@ mod tests {
     }
 
     #[test]
+    fn waits_are_spread_over_all_there_is() {
+        let (settings, mut random) = (Settings::default(), Random::new(1));
+        let mut waits: Vec<_> = (0..100)
+            .map(|_| {
+                let (mut backoff, now) = (Backoff::default(), Time::default());
+                for _ in 0..7 {
+                    backoff.fail(now, None, &settings, &mut random);
+                }
+                backoff.until().unwrap().since(now).as_secs()
+            })
+            .collect();
+        waits.sort_unstable();
+        assert!(waits[10] < 15 && waits[90] > 45, "{waits:?}");
+    }
+
+    #[test]
     fn a_retry_after_is_the_least_wait_and_is_capped() {
         let (_, wait) = after(1, Some(90));
         assert!(wait >= Duration::from_secs(90) && wait <= Duration::from_secs(91));

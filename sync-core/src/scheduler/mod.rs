@@ -235,7 +235,8 @@ impl Scheduler {
             self.pushes.begin(&mut self.cx);
             let now = self.cx.now;
             for scope in self.pushes.settled(now) {
-                if !self.pulls.is_active(&scope) {
+                // What polls an active scope brings the acknowledged mutations of it, too.
+                if !self.pulls.is_active(&scope) || !self.cx.settings.polls() {
                     self.pulls.want(&scope, Want::firm(now), now);
                 }
             }

@@ -8,7 +8,8 @@ use std::time::Duration;
 /// and the spacings, [`backoff_base`](Self::backoff_base) and [`poll_interval`](Self::poll_interval) to 10 ms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// How long after one pull of an active scope the next begins: 5 s. [`Duration::MAX`] turns polling off.
+    /// How long after one pull of an active scope the next begins: 5 s. [`Duration::MAX`] turns polling off;
+    /// a push to an active scope is then followed by a pull, as it is for one that is not active.
     pub poll_interval: Duration,
     /// How old an active scope may be before becoming visible pulls it: `None`, half the poll interval.
     pub stale_after: Option<Duration>,

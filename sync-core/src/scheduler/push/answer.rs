@@ -26,7 +26,7 @@ impl Pushes {
             Round::Common => {
                 // Of the scopes that could have gone, none has anything to send.
                 self.holds.retain(|scope, hold| {
-                    hold.narrowed.is_some() || !hold.is_free(now) || left_out.contains_key(scope)
+                    !hold.in_round || !hold.is_free(now) || left_out.contains_key(scope)
                 });
                 self.failing = None;
             }
@@ -109,7 +109,10 @@ impl Pushes {
                 narrowed.clear(*id);
             }
         }
-        if settled > 0 {
+        if settled == 0 {
+            // However many scopes are put off, one answer after the other.
+            self.backoff.space(now, &cx.settings);
+        } else {
             self.went_through(sent.len() == 1, cx);
             if let Round::Own(scope) = round {
                 self.widen(scope, now, &cx.settings);

@@ -30,6 +30,8 @@ pub(super) struct Hold {
     /// Sent too long ago to be sent again; the pull may still settle them.
     pub(super) forgotten: Vec<MutationId>,
     pub(super) purging: bool,
+    /// Whether the last common round could have taken something of it.
+    pub(super) in_round: bool,
     pub(super) narrowed: Option<Narrowed>,
 }
 

@@ -194,10 +194,11 @@ impl Pushes {
             Round::Common => {
                 self.wanted = None;
                 for (scope, hold) in &mut self.holds {
-                    if hold.narrowed.is_some() || !hold.is_free(now) {
-                        pick.hold.insert(scope.clone());
-                    } else {
+                    hold.in_round = hold.narrowed.is_none() && hold.is_free(now);
+                    if hold.in_round {
                         hold.backoff.release();
+                    } else {
+                        pick.hold.insert(scope.clone());
                     }
                 }
             }

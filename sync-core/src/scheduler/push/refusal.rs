@@ -100,8 +100,7 @@ impl Pushes {
         match sent {
             [Sent { id, key }] => {
                 // Were everything too large, this would not empty the outbox in a moment.
-                self.backoff
-                    .fail_leniently(cx.now, None, &cx.settings, &mut cx.random);
+                self.fail(None, cx);
                 if let Some(narrowed) = self.narrowed(&key.scope) {
                     narrowed.clear(*id);
                 }

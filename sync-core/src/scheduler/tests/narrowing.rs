@@ -37,6 +37,19 @@ fn a_refused_batch_is_narrowed_down_to_scopes_and_then_to_single_mutations() {
 }
 
 #[test]
+fn a_batch_refused_for_lack_of_access_is_narrowed_down_and_then_a_pull_decides() {
+    let mut rig = Rig::settled(&["a"]);
+    rig.feed(Event::Enqueued);
+    let batch = [sent(1, "a"), sent(2, "a")];
+    assert_eq!(rig.push_fails(Kind::Forbidden, &batch), none());
+    assert_eq!(rig.pass(500), ["push only a max 1"]);
+    assert_eq!(rig.push_fails(Kind::Forbidden, &batch[..1]), ["pull a"]);
+    assert_eq!(rig.pull_ends("a", PullEnd::Drained), ["forbidden a: 1"]);
+    assert_eq!(rig.pass(500), ["push not a"]);
+    assert_eq!(rig.push_nothing(), ["push only a max 1"], "a goes on");
+}
+
+#[test]
 fn an_outage_narrows_down_only_when_the_same_batch_has_failed_three_times() {
     let mut rig = Rig::settled(&[]);
     rig.feed(Event::Enqueued);

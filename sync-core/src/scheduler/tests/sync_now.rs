@@ -101,6 +101,29 @@ fn a_manual_sync_is_over_when_the_network_goes() {
 }
 
 #[test]
+fn a_manual_sync_is_over_when_the_lead_is_lost() {
+    let mut rig = Rig::settled(&["a"]);
+    rig.after(1_000, sync(7, &[]));
+    assert_eq!(
+        rig.feed(Event::Stopped),
+        [r#"report 7: NotAttempted(NotLeading) {("a"): NotAttempted(NotLeading)}"#]
+    );
+}
+
+#[test]
+fn a_manual_sync_is_over_when_the_engine_pauses() {
+    let mut rig = Rig::settled(&["a"]);
+    rig.after(1_000, sync(7, &[]));
+    assert_eq!(
+        rig.push_fails(TransportErrorKind::Unauthorized, &[sent(1, "a")]),
+        [
+            "pause AuthRequired",
+            r#"report 7: Failed(Unauthorized) {("a"): NotAttempted(Paused(AuthRequired))}"#
+        ]
+    );
+}
+
+#[test]
 fn a_manual_sync_resets_the_backoffs_of_pushes_and_of_the_scopes_that_it_names() {
     let mut rig = Rig::settled(&["a", "b"]);
     rig.feed(Event::Visible(false));

@@ -330,6 +330,18 @@ fn a_push_applied_to_a_scope_that_is_not_active_is_followed_by_one_pull_of_it() 
 }
 
 #[test]
+fn without_polling_a_push_to_an_active_scope_is_followed_by_a_pull_too() {
+    let settings = Settings {
+        poll_interval: Duration::MAX,
+        ..Settings::default()
+    };
+    let mut rig = Rig::settled_with(settings, &["a"]);
+    rig.after(1_000, Event::Enqueued);
+    rig.push_ends(answered(&[sent(1, "a")], Outcome::Settled));
+    assert_eq!(rig.push_nothing(), ["pull a"]);
+}
+
+#[test]
 fn nothing_is_attempted_before_the_start_nor_after_a_stop() {
     let mut rig = Rig::new();
     assert_eq!(rig.feed(Event::Enqueued), none());

@@ -141,3 +141,8 @@ pub mod store;
 pub mod text;
 pub mod time;
 pub mod transport;
+
+/// The code of the guide for authors of stores compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/writing-a-store.md")]
+struct WritingAStore;

@@ -4,5 +4,6 @@ pub(crate) mod deny;
 pub(crate) mod dependencies;
 pub(crate) mod features;
 mod licence;
+pub(crate) mod links;
 pub(crate) mod named_tests;
 mod tree;

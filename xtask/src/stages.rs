@@ -36,6 +36,10 @@ pub(crate) const STAGES: &[Stage] = &[Stage {
         Step::one("dependency directions", checks::dependencies::check),
         Step::one("licences", checks::deny::check_licences),
         Step::one("bans", checks::deny::check_bans),
-        Step::one("pitfalls have tests", checks::named_tests::check),
+        Step::one(
+            "pitfalls and guarantees have tests",
+            checks::named_tests::check,
+        ),
+        Step::one("links of the documentation", checks::links::check),
     ],
 }];

@@ -1,32 +1,37 @@
-//! The tests that `docs/testing.md` names exist.
+//! The tests that the documentation names exist.
 //!
-//! The document maps each pitfall to the test that guards against it. A test that is renamed or deleted must not leave
-//! its pitfall unguarded without anyone noticing.
+//! `docs/testing.md` maps each pitfall to the test that guards against it, and `docs/guarantees.md` each guarantee to
+//! those that fail without it. A test that is renamed or deleted must leave neither unguarded without anyone noticing.
 
 use std::fs;
 
 use crate::Result;
 use crate::project::Project;
 
-const DOCUMENT: &str = "docs/testing.md";
+const DOCUMENTS: [&str; 2] = ["docs/testing.md", "docs/guarantees.md"];
 
 pub(crate) fn check(project: &Project) -> Result {
-    let path = project.root.join(DOCUMENT);
-    let document = fs::read_to_string(path).map_err(|error| format!("{DOCUMENT}: {error}"))?;
     let mut missing = String::new();
-    let mut found = 0;
-    for test in named_tests(&document) {
-        match fs::read_to_string(project.root.join(test.file)) {
-            Ok(source) if has_fn(&source, test.function) => found += 1,
-            Ok(_) => missing += &format!("\n  {}: no fn {}", test.file, test.function),
-            Err(error) => missing += &format!("\n  {}: {error}", test.file),
+    for name in DOCUMENTS {
+        let document = fs::read_to_string(project.root.join(name))
+            .map_err(|error| format!("{name}: {error}"))?;
+        let mut found = 0;
+        for test in named_tests(&document) {
+            match fs::read_to_string(project.root.join(test.file)) {
+                Ok(source) if has_fn(&source, test.function) => found += 1,
+                Ok(_) => {
+                    missing += &format!("\n  {name}: {} has no fn {}", test.file, test.function)
+                }
+                Err(error) => missing += &format!("\n  {name}: {}: {error}", test.file),
+            }
         }
+        println!("{name} names {found} tests that exist");
     }
-    if !missing.is_empty() {
-        return Err(format!("{DOCUMENT} names tests that do not exist:{missing}").into());
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("the documentation names tests that do not exist:{missing}").into())
     }
-    println!("{DOCUMENT} names {found} tests; all exist");
-    Ok(())
 }
 
 #[derive(Debug, PartialEq)]

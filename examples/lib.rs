@@ -125,3 +125,8 @@ pub fn so_far(events: &mut Events) -> Vec<Event> {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 pub struct Readme;
+
+/// The page on settings, so that its example is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/configuration.md")]
+pub struct Configuration;

@@ -6,7 +6,10 @@
 //! # Contract of every method
 //!
 //! - **One transaction.** A method happens whole or leaves no trace. When it returns `Err`, nothing changed.
-//! - **Durable on return**, to the degree that the store documents (`fsync` or not).
+//! - **Durable on return**, to the degree that the store documents (`fsync` or not). What [`Outbox::take`] has marked as
+//!   sent is durable in any case: an entry that went out and lost its mark could be merged into.
+//! - **In order.** Calls that write take effect in the order in which they were first polled, an enqueue of no edits
+//!   included: the engine uses one to wait for a call that was abandoned.
 //! - **Dropping a future.** Once polled, a method completes or is rolled back; a dropped future leaves one of
 //!   the two outcomes, never half.
 //! - **The rules are not the store's.** A method loads the rows that a function of [`crate::overlay`] names,

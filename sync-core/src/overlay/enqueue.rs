@@ -44,7 +44,9 @@ fn enqueue_one(work: &mut Work, edit: &Edit, stamp: Stamp) -> Result<Enqueued, S
         .remove(&edit.key)
         .unwrap_or_else(|| Stack::of_record(None, scope.generation));
     let outcome = match &edit.expect {
-        Some(expect) if fold(&edit.key, &stack).is_none_or(|row| row.payload != *expect) => {
+        Some(expect)
+            if fold(&edit.key, &stack).is_none_or(|row| !row.payload.same_json(expect)) =>
+        {
             Err(StoreError::new(StoreErrorKind::Moved, edit.key.to_string()))
         }
         _ => Ok(place(work, &mut stack, &scope, edit, stamp)),

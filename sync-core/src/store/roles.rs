@@ -279,7 +279,7 @@ pub struct Edit {
     pub op: Op,
     /// The format version of the payload.
     pub schema: Schema,
-    /// The payload that the view must still hold; without it the edit is made whatever is there.
+    /// The JSON that the view must still hold, however it is spelt; without it the edit is made whatever is there.
     pub expect: Option<Payload>,
 }
 

@@ -1,7 +1,7 @@
 //! Rule 1: what a mutation was based on is fixed when it is enqueued.
 
 use sync_core::{
-    model::{MutationId, Op, Version},
+    model::{MutationId, Op, Payload, Version},
     store::Enqueued,
 };
 
@@ -99,6 +99,18 @@ fn an_edit_that_expects_another_view_is_refused_and_leaves_no_trace() {
     assert_eq!(device.entries(), []);
 
     let read = device.row("a").unwrap().payload;
+    let made = device.edit_expecting("a", Op::Update(json("two")), Some(read));
+    assert!(matches!(made, Ok(Enqueued::Queued(_))));
+}
+
+#[test]
+fn an_edit_that_expects_the_same_json_in_another_spelling_is_made() {
+    let mut device = Device::new();
+    let created = Payload::parse(r#"{"ml":120.0,"side":"left"}"#).unwrap();
+    device.edit("a", Op::Create(created));
+
+    // What a store reads back that keeps records as parsed JSON.
+    let read = Payload::parse(r#"{"side":"left","ml":120}"#).unwrap();
     let made = device.edit_expecting("a", Op::Update(json("two")), Some(read));
     assert!(matches!(made, Ok(Enqueued::Queued(_))));
 }

@@ -1,1 +1,1 @@
-//! Benchmarks of the workspace; see `benches/`.
+//! Benchmarks, one file each: `cargo bench --bench NAME` from the root.

@@ -1,16 +1,17 @@
 //! The driver: the thin loop that feeds the scheduler and performs its actions.
 
+mod actions;
+mod inputs;
+mod leading;
 mod pull;
 mod push;
+mod work;
 
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
     future::poll_fn,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     task::Poll,
     time::Duration,
 };
@@ -21,30 +22,25 @@ use futures::{
     stream::FuturesUnordered,
 };
 
+use self::{
+    leading::LEAD_PATIENCE,
+    work::{Fenced, Work, is_fenced},
+};
 use super::{
-    DriverState, EngineSettings, Event,
+    DriverState, EngineSettings,
     shared::{Command, Shared},
 };
 use crate::{
     coordination::{Lease, Notice, Notices},
-    error::{StoreError, StoreErrorKind},
-    model::{MutationId, Scope},
+    error::StoreError,
+    model::Scope,
     platform::Task,
     policy::{Resolve, Upgrade},
-    scheduler::{self, Action, PullEnd, PushEnd, Scheduler, SyncReport, Ticket},
-    store::{Edit, EnqueueRequest, Fence, SettleRequest, Settlement, Touched},
+    scheduler::{self, PullEnd, PushEnd, Scheduler, SyncReport, Ticket},
+    store::{Fence, Touched},
     time::Time,
-    transport::{ServerTraits, Transport, Verdict},
+    transport::Transport,
 };
-
-/// How often an engine that does not lead repeats which scopes it wants.
-const ANNOUNCE_EVERY: Duration = Duration::from_secs(10);
-/// How long the leader keeps a scope active for another engine that has announced it.
-const ANNOUNCED_FOR: Duration = Duration::from_secs(30);
-/// How long an engine waits for the lead before it takes another one to have it.
-const LEAD_PATIENCE: Duration = Duration::from_secs(1);
-/// How long to wait before asking for the lead again after the database failed.
-const LEAD_AGAIN: Duration = Duration::from_secs(1);
 
 /// The part of an engine that pushes and pulls. The app spawns [`Driver::run`] on its own executor.
 #[must_use = "nothing is synced until the driver runs"]
@@ -83,19 +79,6 @@ pub enum RunEnd {
     Ended,
 }
 
-/// What the futures of pushes and pulls need.
-#[derive(Clone)]
-struct Work {
-    shared: Arc<Shared>,
-    transport: Arc<dyn Transport>,
-    traits: ServerTraits,
-    settings: Arc<EngineSettings>,
-    upgrade: Arc<dyn Upgrade>,
-    resolve: Arc<dyn Resolve>,
-    fence: Fence,
-    stop: Arc<AtomicBool>,
-}
-
 /// The end of what went on beside the loop.
 enum Ended {
     Push(Ticket, Result<PushEnd, Fenced>),
@@ -109,9 +92,6 @@ struct Pulled {
     /// Whether something may have gone back to the outbox.
     requeued: bool,
 }
-
-/// Another engine has taken the lead.
-struct Fenced;
 
 /// What has woken the loop.
 enum Woken {
@@ -231,15 +211,6 @@ impl Driver {
         self.scheduler.handle(now, event);
     }
 
-    fn leads(&self) -> bool {
-        self.lease.is_some()
-    }
-
-    /// Whether another engine is taken to have the lead.
-    fn follows(&self) -> bool {
-        self.follows_at.is_some_and(|at| at <= self.now())
-    }
-
     /// Whether nothing is left to be done now: here, or where another engine leads, by this one.
     fn is_idle(&self) -> bool {
         let at_rest = if self.leads() {
@@ -249,120 +220,6 @@ impl Driver {
             self.follows()
         };
         at_rest && self.tasks.is_empty() && self.stopping.is_none()
-    }
-
-    /// Handles the commands and notices that wait, so that what was asked before is not overlooked when all seems
-    /// done.
-    fn take_in(&mut self) {
-        while self.stopping.is_none()
-            && let Ok(command) = self.commands.try_recv()
-        {
-            self.command(Some(command));
-        }
-        while let Some(notice) = self.notices.next().now_or_never() {
-            self.notice(notice);
-        }
-    }
-
-    /// Performs what the scheduler wants, in its order.
-    async fn act(&mut self) {
-        if self.stopping.is_some() {
-            return;
-        }
-        self.lead_if_wanted();
-        while let Some(action) = self.scheduler.poll_action() {
-            match action {
-                Action::Push(plan) => {
-                    let ticket = plan.ticket;
-                    let work = self.work.clone();
-                    self.spawn(async move { Ended::Push(ticket, work.push(plan).await) });
-                }
-                Action::Pull { ticket, scope } => {
-                    let work = self.work.clone();
-                    self.spawn(async move {
-                        let end = work.pull(scope.clone()).await;
-                        Ended::Pull(ticket, scope, end)
-                    });
-                }
-                Action::Purge { scope } => self.purge(scope).await,
-                Action::FailForbidden { ids, .. } => {
-                    let forbidden = |id| Settlement::Answer(id, Verdict::Forbidden);
-                    self.settle(ids.into_iter().map(forbidden).collect()).await;
-                }
-                Action::SettleForgotten { ids, .. } => {
-                    self.settle(ids.into_iter().map(Settlement::Forgotten).collect())
-                        .await;
-                }
-                Action::SetAside {
-                    id,
-                    reason,
-                    message,
-                } => {
-                    self.settle(vec![Settlement::SetAside(id, reason, message)])
-                        .await;
-                }
-                Action::Pause(reason) => self.work.shared.hub.emit(Event::Paused { reason }),
-                Action::Report(report) => {
-                    if let Some(reply) = self.reports.remove(&report.id) {
-                        let _ = reply.send(report);
-                    }
-                }
-            }
-        }
-    }
-
-    #[cfg(not(target_arch = "wasm32"))]
-    fn spawn(&self, task: impl Future<Output = Ended> + Send + 'static) {
-        self.tasks.push(task.boxed());
-    }
-
-    #[cfg(target_arch = "wasm32")]
-    fn spawn(&self, task: impl Future<Output = Ended> + 'static) {
-        self.tasks.push(task.boxed_local());
-    }
-
-    fn lead_if_wanted(&mut self) {
-        if self.lease.is_none() && self.acquiring.is_none() && self.lead_again_at.is_none() {
-            let leadership = self.work.shared.store.leadership();
-            let clock = Arc::clone(&self.work.shared.clock);
-            let acquire = async move { leadership.acquire(clock).await };
-            #[cfg(not(target_arch = "wasm32"))]
-            let acquire = acquire.boxed();
-            #[cfg(target_arch = "wasm32")]
-            let acquire = acquire.boxed_local();
-            self.acquiring = Some(acquire);
-            self.follows_at = Some(self.now() + LEAD_PATIENCE);
-        }
-    }
-
-    async fn settle(&mut self, settlements: Vec<Settlement>) {
-        match self.work.settle(settlements).await {
-            Ok(_) => {}
-            Err(error) if is_fenced(&error) => self.step_down().await,
-            // Nothing is lost: the mutation is still in the outbox, and comes to this again.
-            Err(error) => self.work.report_error(&error),
-        }
-    }
-
-    async fn purge(&mut self, scope: Scope) {
-        let shared = Arc::clone(&self.work.shared);
-        let at = shared.clock.wall();
-        let purged = match shared.store.purge(scope.clone(), at, self.work.fence).await {
-            Ok(purged) => {
-                shared.touched(&purged.touched);
-                shared.hub.emit(Event::Revoked {
-                    scope: scope.clone(),
-                    unsynced: purged.revoked,
-                });
-                true
-            }
-            Err(error) if is_fenced(&error) => return self.step_down().await,
-            Err(error) => {
-                self.work.report_error(&error);
-                false
-            }
-        };
-        self.feed(scheduler::Event::PurgeEnded { scope, purged });
     }
 
     async fn wait(&mut self, until: Option<Time>) -> Woken {
@@ -437,91 +294,6 @@ impl Driver {
         }
     }
 
-    fn command(&mut self, command: Option<Command>) {
-        match command {
-            None => self.stop(None),
-            Some(Command::Shutdown(reply)) => self.stop(Some(reply)),
-            Some(Command::Activate(scope)) => {
-                let count = self.active.entry(scope.clone()).or_default();
-                *count += 1;
-                if *count == 1 && !self.announced.contains_key(&scope) {
-                    self.feed(scheduler::Event::Activated(scope));
-                }
-                self.announce_at = self.now();
-            }
-            Some(Command::Deactivate(scope)) => {
-                if let Some(count) = self.active.get_mut(&scope) {
-                    *count -= 1;
-                    if *count == 0 {
-                        self.active.remove(&scope);
-                        if !self.announced.contains_key(&scope) {
-                            self.feed(scheduler::Event::Deactivated(scope));
-                        }
-                    }
-                }
-            }
-            Some(Command::Enqueued) => self.feed(scheduler::Event::Enqueued),
-            Some(Command::Recheck(touched)) => {
-                let shared = Arc::clone(&self.work.shared);
-                self.spawn(async move {
-                    // Stores work in order: when an enqueue of nothing is through, so is the abandoned one.
-                    let nothing: Vec<Edit> = Vec::new();
-                    let request = EnqueueRequest {
-                        account: shared.account.clone(),
-                        stamp: shared.stamp(),
-                        edits: nothing,
-                    };
-                    let _ = shared.store.enqueue(request).await;
-                    Ended::Rechecked(touched)
-                });
-            }
-            Some(Command::Visible(visible)) => {
-                self.work.shared.hub.update(|r| r.visible = visible);
-                self.feed(scheduler::Event::Visible(visible));
-            }
-            Some(Command::Online(online)) => {
-                self.work.shared.hub.update(|r| r.online = online);
-                self.feed(scheduler::Event::Online(online));
-            }
-            Some(Command::Poke(scope)) => self.feed(scheduler::Event::Poked(scope)),
-            Some(Command::SyncNow(scopes, reply)) if self.knows_who_leads() => {
-                self.sync_now(scopes, reply);
-            }
-            Some(Command::SyncNow(scopes, reply)) => self.early.push((scopes, reply)),
-            Some(Command::Resume) => self.feed(scheduler::Event::Resumed),
-            Some(Command::Idle(reply)) => self.idle.push(reply),
-        }
-    }
-
-    fn sync_now(&mut self, scopes: Vec<Scope>, reply: oneshot::Sender<SyncReport>) {
-        if !self.leads() {
-            let peers = &self.work.shared.peers;
-            peers.send(self.work.shared.peer, &Notice::SyncWanted(scopes.clone()));
-        }
-        let id = self.next_report;
-        self.next_report += 1;
-        self.reports.insert(id, reply);
-        self.feed(scheduler::Event::SyncNow { id, scopes });
-    }
-
-    /// Whether this engine leads, or another one is taken to, or the lead cannot be had now.
-    fn knows_who_leads(&self) -> bool {
-        self.leads() || self.follows() || self.lead_again_at.is_some()
-    }
-
-    fn begin_early_syncs(&mut self) {
-        if self.knows_who_leads() {
-            for (scopes, reply) in std::mem::take(&mut self.early) {
-                self.sync_now(scopes, reply);
-            }
-        }
-    }
-
-    fn stop(&mut self, reply: Option<oneshot::Sender<()>>) {
-        self.work.stop.store(true, Ordering::Relaxed);
-        self.stopping.get_or_insert_default().extend(reply);
-    }
-
     async fn ended(&mut self, ended: Ended) {
         match ended {
             Ended::Push(ticket, Ok(end)) => self.feed(scheduler::Event::PushEnded { ticket, end }),
@@ -536,131 +308,6 @@ impl Driver {
                 self.work.shared.touched(&touched);
                 self.feed(scheduler::Event::Enqueued);
             }
-        }
-    }
-
-    fn notice(&mut self, notice: Notice) {
-        let shared = &self.work.shared;
-        match notice {
-            Notice::Touched(views) => {
-                let types = |(scope, types): (Scope, Vec<_>)| (scope, types.into_iter().collect());
-                let touched = Touched(views.into_iter().map(types).collect());
-                shared.hub.touched(&touched);
-            }
-            Notice::Changed => {
-                shared.hub.all_touched();
-                self.feed(scheduler::Event::Enqueued);
-            }
-            Notice::Enqueued => self.feed(scheduler::Event::Enqueued),
-            Notice::Active(scopes) => {
-                let until = self.now() + ANNOUNCED_FOR;
-                for scope in scopes {
-                    let known = self.announced.insert(scope.clone(), until).is_some();
-                    if !known && !self.active.contains_key(&scope) {
-                        self.feed(scheduler::Event::Activated(scope));
-                    }
-                }
-            }
-            Notice::SyncWanted(scopes) => {
-                let id = self.next_report;
-                self.next_report += 1;
-                self.feed(scheduler::Event::SyncNow { id, scopes });
-            }
-        }
-    }
-
-    fn timer(&mut self) {
-        let now = self.now();
-        if self.lead_again_at.is_some_and(|at| at <= now) {
-            self.lead_again_at = None;
-        }
-        let forgotten: Vec<Scope> = self
-            .announced
-            .extract_if(.., |_, until| *until <= now)
-            .map(|(scope, _)| scope)
-            .collect();
-        for scope in forgotten {
-            if !self.active.contains_key(&scope) {
-                self.feed(scheduler::Event::Deactivated(scope));
-            }
-        }
-        if !self.leads() && self.announce_at <= now {
-            self.announce_at = now + ANNOUNCE_EVERY;
-            if !self.active.is_empty() {
-                let scopes = self.active.keys().cloned().collect();
-                let shared = &self.work.shared;
-                shared.peers.send(shared.peer, &Notice::Active(scopes));
-            }
-        }
-        self.feed(scheduler::Event::Timer);
-    }
-
-    /// Begins to lead, with a token of its own.
-    async fn lead(&mut self, acquired: Result<Box<dyn Lease>, StoreError>) {
-        let shared = Arc::clone(&self.work.shared);
-        let led = match acquired {
-            Ok(lease) => match shared.store.lead(shared.account.clone()).await {
-                Ok(fence) => Ok((lease, fence)),
-                Err(error) => {
-                    lease.release().await;
-                    Err(error)
-                }
-            },
-            Err(error) => Err(error),
-        };
-        match led {
-            Ok((lease, fence)) => {
-                self.lease = Some(lease);
-                self.work.fence = fence;
-                self.feed(scheduler::Event::Started);
-            }
-            Err(error) => {
-                self.work.report_error(&error);
-                match error.kind() {
-                    // The database is another account's now, or nobody's: there is nothing left to do here.
-                    StoreErrorKind::OtherAccount { .. } | StoreErrorKind::Invalid => {
-                        self.stop(None);
-                    }
-                    _ => self.lead_again_at = Some(self.now() + LEAD_AGAIN),
-                }
-            }
-        }
-    }
-
-    /// Stops leading: what is in flight is forgotten, its outcome is unknown.
-    async fn step_down(&mut self) {
-        self.tasks.clear();
-        if let Some(lease) = self.lease.take() {
-            lease.release().await;
-        }
-        self.feed(scheduler::Event::Stopped);
-    }
-
-    async fn end(&mut self) {
-        self.step_down().await;
-        while let Some(Action::Report(report)) = self.scheduler.poll_action() {
-            if let Some(reply) = self.reports.remove(&report.id) {
-                let _ = reply.send(report);
-            }
-        }
-        self.work.shared.hub.update(|runtime| {
-            runtime.driver = DriverState::NotRunning;
-            runtime.pushing = false;
-            runtime.pulling.clear();
-            runtime.progress.clear();
-        });
-        // Whoever still waits for a report or for idleness is told by the dropped sender.
-        self.early.clear();
-        self.reports.clear();
-        self.idle.clear();
-        self.commands.close();
-        while self.commands.try_recv().is_ok() {}
-        for reply in self
-            .stopping
-            .iter_mut()
-            .flat_map(|replies| replies.drain(..))
-        {
-            let _ = reply.send(());
         }
     }
 
@@ -687,53 +334,6 @@ impl Drop for Driver {
     fn drop(&mut self) {
         self.set_state(DriverState::NotRunning);
     }
-}
-
-impl Work {
-    /// Settles, tells everyone, and returns the mutations that are in doubt.
-    async fn settle(
-        &self,
-        settlements: Vec<Settlement>,
-    ) -> Result<Vec<(Scope, MutationId)>, StoreError> {
-        let report = self
-            .shared
-            .store
-            .settle(SettleRequest {
-                fence: self.fence,
-                stamp: self.shared.stamp(),
-                settlements,
-                resolve: Arc::clone(&self.resolve),
-                traits: self.traits.clone(),
-                max_again: self.settings.max_again,
-            })
-            .await?;
-        let doubted = report.doubted.clone();
-        self.shared.settled(report);
-        Ok(doubted)
-    }
-
-    fn report_error(&self, error: &dyn std::error::Error) {
-        let mut message = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            message.push_str(": ");
-            message.push_str(&cause.to_string());
-            source = cause.source();
-        }
-        tracing::warn!(%message, "sync");
-        self.shared
-            .hub
-            .update(|runtime| runtime.last_error = Some(message.clone()));
-        self.shared.hub.emit(Event::Error { message });
-    }
-
-    fn succeeded(&self) {
-        self.shared.hub.update(|runtime| runtime.last_error = None);
-    }
-}
-
-fn is_fenced(error: &StoreError) -> bool {
-    *error.kind() == StoreErrorKind::Fenced
 }
 
 impl fmt::Debug for Driver {

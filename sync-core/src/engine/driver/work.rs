@@ -1,0 +1,75 @@
+//! What pushes and pulls have in common.
+
+use std::sync::{Arc, atomic::AtomicBool};
+
+use super::super::{EngineSettings, Event, shared::Shared};
+use crate::{
+    error::{StoreError, StoreErrorKind},
+    model::{MutationId, Scope},
+    policy::{Resolve, Upgrade},
+    store::{Fence, SettleRequest, Settlement},
+    transport::{ServerTraits, Transport},
+};
+
+/// What the futures of pushes and pulls need.
+#[derive(Clone)]
+pub(super) struct Work {
+    pub(super) shared: Arc<Shared>,
+    pub(super) transport: Arc<dyn Transport>,
+    pub(super) traits: ServerTraits,
+    pub(super) settings: Arc<EngineSettings>,
+    pub(super) upgrade: Arc<dyn Upgrade>,
+    pub(super) resolve: Arc<dyn Resolve>,
+    pub(super) fence: Fence,
+    pub(super) stop: Arc<AtomicBool>,
+}
+
+/// Another engine has taken the lead.
+pub(super) struct Fenced;
+
+impl Work {
+    /// Settles, tells everyone, and returns the mutations that are in doubt.
+    pub(super) async fn settle(
+        &self,
+        settlements: Vec<Settlement>,
+    ) -> Result<Vec<(Scope, MutationId)>, StoreError> {
+        let report = self
+            .shared
+            .store
+            .settle(SettleRequest {
+                fence: self.fence,
+                stamp: self.shared.stamp(),
+                settlements,
+                resolve: Arc::clone(&self.resolve),
+                traits: self.traits.clone(),
+                max_again: self.settings.max_again,
+            })
+            .await?;
+        let doubted = report.doubted.clone();
+        self.shared.settled(report);
+        Ok(doubted)
+    }
+
+    pub(super) fn report_error(&self, error: &dyn std::error::Error) {
+        let mut message = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            message.push_str(": ");
+            message.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        tracing::warn!(%message, "sync");
+        self.shared
+            .hub
+            .update(|runtime| runtime.last_error = Some(message.clone()));
+        self.shared.hub.emit(Event::Error { message });
+    }
+
+    pub(super) fn succeeded(&self) {
+        self.shared.hub.update(|runtime| runtime.last_error = None);
+    }
+}
+
+pub(super) fn is_fenced(error: &StoreError) -> bool {
+    *error.kind() == StoreErrorKind::Fenced
+}

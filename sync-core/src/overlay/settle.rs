@@ -64,6 +64,7 @@ pub fn settle(
         request,
         report: SettleReport::default(),
     };
+    settling.keep_retention();
     for settlement in &request.settlements {
         settling.one(settlement);
     }
@@ -85,6 +86,21 @@ struct Settling<'a> {
 }
 
 impl Settling<'_> {
+    /// Keeps what the answer says about verdicts, with the scopes of the mutations that it answers.
+    fn keep_retention(&mut self) {
+        let Some(retention) = self.request.verdict_retention else {
+            return;
+        };
+        for settlement in &self.request.settlements {
+            if let Settlement::Answer(id, _) = settlement
+                && let Some(key) = self.keys.get(id)
+                && let Some(row) = self.work.now.scopes.get_mut(&key.scope)
+            {
+                row.verdict_retention = Some(retention);
+            }
+        }
+    }
+
     fn one(&mut self, settlement: &Settlement) {
         match settlement {
             Settlement::Answer(id, verdict) => {

@@ -363,6 +363,8 @@ pub struct SettleRequest {
     pub traits: ServerTraits,
     /// How often an edit is put again over a conflict.
     pub max_again: u32,
+    /// How long the server keeps verdicts, where the answer says so: kept with the scopes that it was about.
+    pub verdict_retention: Option<Duration>,
 }
 
 /// One thing to settle.

@@ -195,6 +195,7 @@ impl Device {
             resolve: Arc::clone(&self.resolve),
             traits: self.traits.clone(),
             max_again: 3,
+            verdict_retention: None,
         };
         now(self.store.settle(request)).unwrap()
     }

@@ -285,6 +285,35 @@ fn an_answer_for_what_was_never_sent_is_ignored() {
 }
 
 #[test]
+fn what_an_answer_says_about_verdicts_is_kept_with_its_scope() {
+    let mut device = Device::new();
+    let edit = device.create("a", "one");
+    device.send();
+    let hour = std::time::Duration::from_secs(3600);
+    let stamp = device.stamp();
+    let verdict = sync_core::transport::Verdict::Retry {
+        after: None,
+        resync: false,
+    };
+    let settled = now(device.store.settle(SettleRequest {
+        fence: device.fence,
+        stamp,
+        settlements: vec![Settlement::Answer(edit, verdict)],
+        resolve: Arc::clone(&device.resolve),
+        traits: device.traits.clone(),
+        max_again: 0,
+        verdict_retention: Some(hour),
+    }));
+    assert!(settled.is_ok());
+    let (row, _) = now(sync_core::store::CursorStore::scope(
+        &device.store,
+        "baby".into(),
+    ))
+    .unwrap();
+    assert_eq!(row.verdict_retention, Some(hour));
+}
+
+#[test]
 fn an_older_leader_neither_takes_nor_settles_nor_applies() {
     let mut device = Device::with(&[("a", "one", 3)], 3);
     let edit = device.update("a", "two");
@@ -311,6 +340,7 @@ fn an_older_leader_neither_takes_nor_settles_nor_applies() {
         resolve: Arc::clone(&device.resolve),
         traits: device.traits.clone(),
         max_again: 0,
+        verdict_retention: None,
     }));
     assert_eq!(*settled.unwrap_err().kind(), StoreErrorKind::Fenced);
     let store = device.store.clone();

@@ -364,6 +364,7 @@ impl Twins {
             resolve: Arc::new(Alternating),
             traits: traits(dialect),
             max_again: 2,
+            verdict_retention: None,
         };
         let _ = both!(self, settle(request));
     }

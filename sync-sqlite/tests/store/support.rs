@@ -101,6 +101,7 @@ pub(crate) fn settling(fence: Fence, settlements: Vec<Settlement>) -> SettleRequ
         resolve: Arc::new(ServerWins),
         traits: ServerTraits::default(),
         max_again: 3,
+        verdict_retention: None,
     }
 }
 

@@ -71,7 +71,7 @@ impl Driver {
     }
 
     pub(super) async fn settle(&mut self, settlements: Vec<Settlement>) {
-        match self.work.settle(settlements).await {
+        match self.work.settle(settlements, None).await {
             Ok(_) => {}
             Err(error) if is_fenced(&error) => self.step_down().await,
             // Nothing is lost: the mutation is still in the outbox, and comes to this again.

@@ -241,7 +241,7 @@ impl Work {
         if self.traits.idempotent {
             return Ok(());
         }
-        self.settle(vec![Settlement::Judge(scope.clone(), began)])
+        self.settle(vec![Settlement::Judge(scope.clone(), began)], None)
             .await?;
         // A doubt that turns out to be a conflict may put the edit again.
         learnt.requeued = true;

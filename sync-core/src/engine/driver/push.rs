@@ -124,7 +124,7 @@ impl Work {
             return Ok(outcomes);
         }
         let doubted: BTreeSet<MutationId> = self
-            .settle(settlements)
+            .settle(settlements, answer.verdict_retention)
             .await?
             .into_iter()
             .map(|(_, id)| id)

@@ -1,6 +1,9 @@
 //! What pushes and pulls have in common.
 
-use std::sync::{Arc, atomic::AtomicBool};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use super::super::{EngineSettings, Event, shared::Shared};
 use crate::{
@@ -32,6 +35,7 @@ impl Work {
     pub(super) async fn settle(
         &self,
         settlements: Vec<Settlement>,
+        verdict_retention: Option<Duration>,
     ) -> Result<Vec<(Scope, MutationId)>, StoreError> {
         let report = self
             .shared
@@ -43,6 +47,7 @@ impl Work {
                 resolve: Arc::clone(&self.resolve),
                 traits: self.traits.clone(),
                 max_again: self.settings.max_again,
+                verdict_retention,
             })
             .await?;
         let doubted = report.doubted.clone();

@@ -152,7 +152,8 @@ impl SyncEngine {
     /// another one can be opened on the database.
     ///
     /// # Errors
-    /// Those of the store: `Invalid`, unless forced, while anything is pending, failed, acknowledged or revoked.
+    /// Those of the store: `Invalid`, unless forced, while anything is pending, failed, acknowledged or revoked, or a
+    /// conflict is not acknowledged yet.
     pub async fn wipe(&self, force: bool) -> Result<(), EngineError> {
         let touched = self.shared.store.wipe(force).await?;
         self.shutdown().await;
@@ -202,7 +203,7 @@ impl SyncEngine {
     /// # Errors
     /// Those of the store.
     pub async fn discard(&self, key: RecordKey) -> Result<Vec<Entry>, EngineError> {
-        Ok(self.shared.discard(key).await?)
+        Ok(self.shared.discard(key, &self.commands).await?)
     }
 
     /// Conflicts that the app has not acknowledged yet, of one scope or of all, oldest first.
@@ -222,9 +223,10 @@ impl SyncEngine {
         ids: impl IntoIterator<Item = MutationId>,
     ) -> Result<(), EngineError> {
         let ids = ids.into_iter().collect();
-        let touched = self.shared.store.acknowledge_conflicts(ids).await?;
-        self.touched(&touched);
-        Ok(())
+        Ok(self
+            .shared
+            .acknowledge_conflicts(ids, &self.commands)
+            .await?)
     }
 
     /// Unsynced mutations of scopes to which access was lost, until the app acknowledges them.

@@ -8,7 +8,7 @@ use super::hub::Hub;
 use crate::{
     coordination::{Notice, PeerId, Peers},
     error::StoreError,
-    model::{Account, RecordKey, Scope},
+    model::{Account, MutationId, RecordKey, Scope},
     scheduler::SyncReport,
     store::{Conflict, Edit, EnqueueRequest, Enqueued, Entry, SettleReport, Stamp, Store, Touched},
     time::{Clock, Entropy, Time},
@@ -22,7 +22,8 @@ pub(super) enum Command {
     Activate(Scope),
     Deactivate(Scope),
     Enqueued,
-    /// An enqueue was abandoned while the store was at it: look again once the store is done with it.
+    /// A call was dropped while the store was at it: look again at these views (at all, if it names none) once the
+    /// store is done with it.
     Recheck(Touched),
     Visible(bool),
     Online(bool),
@@ -67,7 +68,7 @@ impl Shared {
         self.clock.now()
     }
 
-    /// Enqueues edits and tells everyone; also when the caller drops the future on the way.
+    /// Enqueues edits and tells everyone.
     pub(super) async fn enqueue(
         &self,
         edits: Vec<Edit>,
@@ -77,25 +78,16 @@ impl Shared {
         for edit in &edits {
             touched.add(&edit.key.scope, &edit.key.entity_type);
         }
-        let mut abandoned = Abandoned {
-            touched: Some(touched),
-            commands,
+        let request = EnqueueRequest {
+            account: self.account.clone(),
+            stamp: self.stamp(),
+            edits,
         };
-        let outcome = self
-            .store
-            .enqueue(EnqueueRequest {
-                account: self.account.clone(),
-                stamp: self.stamp(),
-                edits,
-            })
-            .await;
-        if let Some(touched) = abandoned.touched.take()
-            && outcome.is_ok()
-        {
-            self.touched(&touched);
-            self.enqueued(commands);
-        }
-        outcome
+        let enqueue = self.store.enqueue(request);
+        let outcomes = watched(touched.clone(), commands, enqueue).await?;
+        self.touched(&touched);
+        self.enqueued(commands);
+        Ok(outcomes)
     }
 
     /// Tells the driver, here or in another process, that there is something to push.
@@ -153,21 +145,57 @@ impl Shared {
         key: RecordKey,
         commands: &Commands,
     ) -> Result<bool, StoreError> {
-        let (id, touched) = self.store.retry(key, self.stamp()).await?;
+        let retry = self.store.retry(key.clone(), self.stamp());
+        let (id, touched) = watched(touched_by(&key), commands, retry).await?;
         self.touched(&touched);
         self.enqueued(commands);
         Ok(id.is_some())
     }
 
-    pub(super) async fn discard(&self, key: RecordKey) -> Result<Vec<Entry>, StoreError> {
-        let (dropped, touched) = self.store.discard(key).await?;
+    pub(super) async fn discard(
+        &self,
+        key: RecordKey,
+        commands: &Commands,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let discard = self.store.discard(key.clone());
+        let (dropped, touched) = watched(touched_by(&key), commands, discard).await?;
         self.touched(&touched);
         self.hub.status_changed();
         Ok(dropped)
     }
+
+    pub(super) async fn acknowledge_conflicts(
+        &self,
+        ids: Vec<MutationId>,
+        commands: &Commands,
+    ) -> Result<(), StoreError> {
+        // Which views it touches is known only afterwards: if it is dropped, all are looked at.
+        let acknowledge = self.store.acknowledge_conflicts(ids);
+        let touched = watched(Touched::default(), commands, acknowledge).await?;
+        self.touched(&touched);
+        Ok(())
+    }
 }
 
-/// Notices that an enqueue was dropped before it was over: the store may still complete it.
+fn touched_by(key: &RecordKey) -> Touched {
+    let mut touched = Touched::default();
+    touched.add(&key.scope, &key.entity_type);
+    touched
+}
+
+/// Runs a call that changes views. If the caller drops it on the way, the store may still complete it: the driver
+/// then looks again once the store is done.
+async fn watched<T>(touched: Touched, commands: &Commands, call: impl Future<Output = T>) -> T {
+    let mut abandoned = Abandoned {
+        touched: Some(touched),
+        commands,
+    };
+    let outcome = call.await;
+    abandoned.touched = None;
+    outcome
+}
+
+/// Notices that a call was dropped before it was over.
 struct Abandoned<'a> {
     touched: Option<Touched>,
     commands: &'a Commands,

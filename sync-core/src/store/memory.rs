@@ -53,7 +53,7 @@ impl fmt::Debug for MemoryStore {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Tables {
     meta: Meta,
     scopes: BTreeMap<Scope, ScopeRow>,
@@ -66,27 +66,6 @@ struct Tables {
     outbox: BTreeSet<Seq>,
     conflicts: Vec<Conflict>,
     revoked: Vec<Revoked>,
-}
-
-impl Default for Tables {
-    fn default() -> Self {
-        Self {
-            meta: Meta {
-                first_generation: Generation(1),
-                ..Meta::default()
-            },
-            scopes: BTreeMap::new(),
-            records: BTreeMap::new(),
-            bases: BTreeMap::new(),
-            entries: BTreeMap::new(),
-            by_record: BTreeMap::new(),
-            by_id: BTreeMap::new(),
-            by_state: BTreeMap::new(),
-            outbox: BTreeSet::new(),
-            conflicts: Vec::new(),
-            revoked: Vec::new(),
-        }
-    }
 }
 
 impl Tables {

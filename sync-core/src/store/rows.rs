@@ -20,7 +20,7 @@ use crate::{
 pub const FORMAT: u32 = 1;
 
 /// What there is once in a database.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Meta {
     /// The account that the database is bound to; none before the first engine, and after a wipe.
     pub account: Option<Account>,
@@ -34,6 +34,20 @@ pub struct Meta {
     pub fence: Fence,
     /// The generation of a scope that has no row; a wipe raises it above every generation there was.
     pub first_generation: Generation,
+}
+
+impl Default for Meta {
+    /// That of a new database.
+    fn default() -> Self {
+        Self {
+            account: None,
+            last_seq: Seq::default(),
+            tick: Tick::default(),
+            last_mutation: None,
+            fence: Fence::default(),
+            first_generation: Generation(1),
+        }
+    }
 }
 
 /// The place of an overlay entry in the order of the store: ascending, never used twice.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sync_core::{
     engine::{Driver, EngineSettings, Entity, RunEnd, ScopeHandle, SyncEngine},
     model::{Change, ChangeOp, Cursor, Page, Payload, Schema, Scope},
-    store::MemoryStore,
+    store::{MemoryStore, Store},
     transport::{TransportError, TransportErrorKind},
 };
 use sync_testing::{ScriptedTransport, SeededEntropy, VirtualClock};
@@ -48,7 +48,7 @@ impl Device {
     }
 
     pub(crate) async fn on(
-        store: MemoryStore,
+        store: impl Store,
         clock: VirtualClock,
         server: ScriptedTransport,
         seed: u64,

@@ -4,7 +4,10 @@ use futures::{FutureExt, StreamExt, executor::block_on};
 use sync_core::{
     engine::Lagged,
     model::{Op, Payload, Schema},
+    store::MemoryStore,
+    transport::{Answer, PushAnswer, Verdict},
 };
+use sync_testing::{Call, FaultyStore, ScriptedTransport, StoreCall, StoreFault};
 
 use crate::fixture::{Device, Feed, feed, page, put};
 
@@ -67,6 +70,48 @@ fn a_payload_that_does_not_fit_is_the_error_of_its_entry_alone() {
                 .payload
                 .as_str()
                 .contains("much")
+        );
+    });
+}
+
+#[test]
+fn a_call_that_is_dropped_on_the_way_leaves_no_list_out_of_date_and_nothing_unsent() {
+    block_on(async {
+        let store = FaultyStore::new(MemoryStore::new());
+        let server = ScriptedTransport::new();
+        let mut device = Device::on(store.clone(), Default::default(), server, 1).await;
+        device.engine.set_online(false);
+        device.settle().await;
+        let mut live = device.baby().live::<Feed>();
+        live.next().await;
+        // The store completes the call, and nobody is there any more to hear of it.
+        store.fail_next(StoreCall::Enqueue, StoreFault::StopAfter);
+        let (baby, value) = (device.baby(), feed("f1", 1));
+        assert!(baby.create(&value).now_or_never().is_none());
+        device.settle().await;
+        let list = live.next().now_or_never().unwrap().unwrap().unwrap();
+        assert_eq!(list.len(), 1);
+        device.server.on_push(|request| {
+            let id = request.mutations[0].mutation.id;
+            let reason = "a test".to_owned();
+            Ok(PushAnswer {
+                answers: vec![Answer {
+                    id,
+                    verdict: Verdict::Rejected { reason },
+                }],
+                verdict_retention: None,
+            })
+        });
+        device.engine.set_online(true);
+        device.settle().await;
+        device.server.take_calls();
+        store.fail_next(StoreCall::Retry, StoreFault::StopAfter);
+        assert!(baby.retry::<Feed>("f1").now_or_never().is_none());
+        device.settle().await;
+        let pushes = device.server.take_calls();
+        assert!(
+            matches!(pushes[0], Call::Push(_)),
+            "the retried edit is sent"
         );
     });
 }

@@ -291,7 +291,7 @@ fn what_an_answer_says_about_verdicts_is_kept_with_its_scope() {
     device.send();
     let hour = std::time::Duration::from_secs(3600);
     let stamp = device.stamp();
-    let verdict = sync_core::transport::Verdict::Retry {
+    let verdict = Verdict::Retry {
         after: None,
         resync: false,
     };

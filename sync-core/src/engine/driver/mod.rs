@@ -305,7 +305,14 @@ impl Driver {
             }
             Ended::Push(_, Err(Fenced)) | Ended::Pull(_, _, Err(Fenced)) => self.step_down().await,
             Ended::Rechecked(touched) => {
-                self.work.shared.touched(&touched);
+                let shared = &self.work.shared;
+                if touched.is_empty() {
+                    shared.hub.all_touched();
+                    shared.peers.send(shared.peer, &Notice::Changed);
+                } else {
+                    shared.touched(&touched);
+                    shared.peers.send(shared.peer, &Notice::Enqueued);
+                }
                 self.feed(scheduler::Event::Enqueued);
             }
         }

@@ -103,9 +103,8 @@
 //!   outcomes, never half of one; which of them, the caller does not learn. One that was never polled does nothing.
 //! - **A transport's call** is abandoned: the server may or may not have handled it. The engine then takes the
 //!   outcome as unknown, and sends again.
-//! - **An edit by the handle** is made whole or not at all. If it is made, live lists show it and the driver pushes
-//!   it all the same. (Where nobody waited for the end of a `retry`, a `discard` or an acknowledgement, they hear of
-//!   it with the next commit that touches the same records.)
+//! - **An edit by the handle**, a retry, a discard or an acknowledgement is made whole or not at all. If it is made,
+//!   live lists show it and the driver pushes it all the same.
 //! - **A wait** ([`sync_now`](engine::SyncEngine::sync_now), [`idle`](engine::SyncEngine::idle),
 //!   [`shutdown`](engine::SyncEngine::shutdown)) is given up; what was asked for goes on.
 //! - **A stream** that is dropped ends for its reader alone. Dropping the future of *one item* loses no item.

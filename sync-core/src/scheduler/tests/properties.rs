@@ -97,13 +97,14 @@ fn play(world: &mut World, steps: &[Step]) {
 /// A timer that nobody has armed changes nothing at all.
 fn spurious_timer(world: &mut World) {
     let inside = |world: &World| {
-        let scheduler = &world.scheduler;
-        let random = &scheduler.cx.random;
-        format!(
-            "{:?} {:?} {random:?}",
-            scheduler.state(),
-            (&scheduler.pushes, &scheduler.pulls)
-        )
+        let Scheduler {
+            pushes,
+            pulls,
+            syncs,
+            cx,
+            ..
+        } = &world.scheduler;
+        format!("{pushes:?} {pulls:?} {syncs:?} {:?}", cx.random)
     };
     let before = inside(world);
     let actions = world.log.len();
@@ -143,6 +144,32 @@ proptest! {
         prop_assert!(world.syncs.is_empty(), "manual syncs without a report");
         prop_assert_eq!(world.scheduler.state().held, vec![]);
         prop_assert_eq!(world.idle_timers, 0, "timers that did nothing");
+    }
+
+    #[test]
+    fn poison_is_all_that_is_set_aside_and_all_that_may_stay(
+        seed in any::<u64>(),
+        outbox in prop::collection::vec((0..3_usize, prop::bool::weighted(0.2)), 1..30),
+        kind in prop_oneof![
+            Just(TransportErrorKind::BadRequest),
+            Just(TransportErrorKind::Unavailable),
+        ],
+    ) {
+        let mut world = World::new(seed);
+        let numbered = (1..).zip(&outbox);
+        let poison = numbered.filter(|(_, (_, poison))| *poison);
+        world.server.poison = poison.map(|(number, _)| (number, kind)).collect();
+        world.feed(Event::Started);
+        for (scope, _) in &outbox {
+            world.enqueue(SCOPES[*scope]);
+        }
+        world.run_until(7_200_000);
+        for number in world.pending() {
+            prop_assert!(world.server.poison.contains_key(&number), "{} is held up", number);
+        }
+        for (number, _) in &world.set_aside {
+            prop_assert!(world.server.poison.contains_key(number), "{} is blamed", number);
+        }
     }
 
     #[test]

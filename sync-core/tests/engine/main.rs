@@ -11,3 +11,4 @@ mod lists;
 mod pulling;
 mod pushing;
 mod revoking;
+mod upgrading;

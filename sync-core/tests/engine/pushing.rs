@@ -117,6 +117,36 @@ fn an_answer_for_what_was_not_sent_is_ignored() {
 }
 
 #[test]
+fn what_the_server_did_not_answer_stays_and_is_sent_again() {
+    block_on(async {
+        let mut device = Device::new().await;
+        device.baby().create(&feed("f1", 1)).await.unwrap();
+        device.baby().create(&feed("f2", 2)).await.unwrap();
+        device.server.on_push(|request| {
+            let first = &request.mutations[0].mutation;
+            Ok(PushAnswer {
+                answers: vec![Answer {
+                    id: first.id,
+                    verdict: Verdict::Applied {
+                        version: None,
+                        record: None,
+                    },
+                }],
+                verdict_retention: None,
+            })
+        });
+        device.server.on_push(|_| Ok(PushAnswer::default()));
+        device.settle().await;
+        let calls = pushed(device.server.take_calls());
+        assert_eq!(calls.len(), 3);
+        assert_eq!(calls[1], calls[0][1..], "only what was not answered");
+        assert_eq!(calls[2], calls[1], "under the same id");
+        let status = device.engine.status().await.unwrap();
+        assert_eq!((status.counts.pending, status.counts.failed), (0, 0));
+    });
+}
+
+#[test]
 fn a_rejected_edit_stays_in_the_view_until_it_is_discarded() {
     block_on(async {
         let mut device = Device::new().await;

@@ -41,19 +41,23 @@ async fn after_a_restore_all_devices_and_the_server_agree_again() {
 async fn an_acknowledged_edit_that_a_restore_has_lost_is_sent_again() {
     let server = TestServer::new();
     let phone = server.device("alice").await.unwrap();
-    let active = phone.scope(BABY).activate();
+    let tablet = server.device("alice").await.unwrap();
+    let _active = (phone.scope(BABY).activate(), tablet.scope(BABY).activate());
     phone.scope(BABY).create(&feed("f1", 1)).await.unwrap();
     server.settle().await;
     let backup = server.backup();
-    // The push is applied, and every pull that could confirm it fails.
     phone.scope(BABY).update(&feed("f1", 2)).await.unwrap();
-    server.run_for(Duration::from_millis(600)).await;
-    drop(active);
+    server.run_for(Duration::from_millis(1)).await;
+    // It is applied, and no pull confirms it before the server forgets it.
+    phone.set_reachable(false);
+    let status = phone.engine().status().await.unwrap();
+    assert_eq!((status.counts.pending, status.counts.acknowledged), (0, 1));
     server.restore(&backup).await;
-    let _active = phone.scope(BABY).activate();
+    phone.set_reachable(true);
     server.settle().await;
     server.settle().await;
-    assert_eq!(feeds(&phone).await.len(), 1);
+    assert_eq!(feeds(&phone).await, [feed("f1", 2)]);
+    assert_eq!(feeds(&tablet).await, [feed("f1", 2)]);
     let status = phone.engine().status().await.unwrap();
     assert_eq!((status.counts.pending, status.counts.acknowledged), (0, 0));
 }

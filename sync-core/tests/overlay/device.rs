@@ -300,7 +300,8 @@ impl Device {
     }
 
     pub(crate) fn sweep_all(&mut self) {
-        while !self.sweep(100) {}
+        let done = (0..100).any(|_| self.sweep(100));
+        assert!(done, "the sweep does not come to its end");
     }
 
     pub(crate) fn row(&self, id: &str) -> Option<RecordRow> {

@@ -80,17 +80,18 @@ impl World {
 
     fn pull_to_the_end(&mut self, scope: &'static str) {
         self.pulling.insert(scope, Pulling::default());
-        loop {
+        for _ in 0..100 {
             self.ask(scope, 2);
             self.page(scope);
             self.check();
             let row = now(self.device.store.scope(scope.into())).unwrap().0;
             match row.resync {
                 Some(resync) if resync.sweeping => self.sweep(scope),
-                None if self.pulling[scope].began.is_none() => break,
+                None if self.pulling[scope].began.is_none() => return,
                 _ => {}
             }
         }
+        panic!("the pull of {scope} does not come to its end");
     }
 
     /// The network heals and mutations stop.

@@ -89,6 +89,23 @@ fn a_create_over_an_acknowledged_delete_and_its_delete_stay_a_delete() {
 }
 
 #[test]
+fn a_create_over_own_edits_that_no_pull_has_shown_and_its_delete_stay_a_delete() {
+    let mut device = Device::new();
+    let first = device.create("a", "one");
+    device.send();
+    let delete = device.delete("a");
+    device.send();
+    // Nothing is pulled and nothing is seen, but the server has something to delete.
+    for (id, seq) in [(first, 1), (delete, 2)] {
+        let create = device.create("a", "two");
+        assert_eq!(device.delete("a"), create);
+        assert_eq!(op(&device, create), Op::Delete);
+        device.send();
+        device.applied(id, seq);
+    }
+}
+
+#[test]
 fn a_delete_over_a_failed_create_is_sent_for_the_server_may_hold_it() {
     let mut device = Device::new();
     let create = device.create("a", "one");

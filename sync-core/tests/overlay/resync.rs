@@ -34,6 +34,7 @@ fn a_sweep_goes_on_where_it_stopped() {
     let mut steps = 0;
     while !device.sweep(3) {
         steps += 1;
+        assert!(steps < 10, "the sweep does not move on");
         let resync = device.scope().resync.unwrap();
         assert!(resync.swept.is_some(), "a killed app knows where it was");
     }

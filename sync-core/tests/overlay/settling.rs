@@ -5,10 +5,10 @@ use std::sync::Arc;
 use sync_core::{
     error::StoreErrorKind,
     model::{Op, Version},
-    policy::Choice,
+    policy::{Choice, NoUpgrade},
     store::{
-        ChangeApplier, EntryKind, EntryState, FailReason, Fence, Marks, Outbox, Resolution,
-        SettleRequest, Settlement,
+        ChangeApplier, EntryKind, EntryState, FailReason, Fence, Marks, Outbox, Pick, Resolution,
+        SettleRequest, Settlement, TakeRequest,
     },
     transport::Verdict,
 };
@@ -216,9 +216,11 @@ fn mine_is_put_again_a_bounded_number_of_times() {
     device.resolve = Arc::new(Always(Choice::Mine));
     device.update("a", "mine");
     let mut sends = 0;
-    while let Some(id) = device.send().pop() {
-        sends += 1;
-        device.conflict(id, "theirs", 6 + sends);
+    for _ in 0..10 {
+        for id in device.send() {
+            sends += 1;
+            device.conflict(id, "theirs", 6 + sends);
+        }
     }
     assert_eq!(sends, 4);
     assert_eq!(device.view("a").as_deref(), Some("theirs"));
@@ -345,6 +347,16 @@ fn an_older_leader_neither_takes_nor_settles_nor_applies() {
     assert_eq!(*settled.unwrap_err().kind(), StoreErrorKind::Fenced);
     let store = device.store.clone();
     let old = device.fence;
+    let taken = now(store.take(TakeRequest {
+        fence: old,
+        now: stamp.now,
+        pick: Pick::default(),
+        max_count: 1,
+        max_bytes: 1,
+        traits: device.traits.clone(),
+        upgrade: Arc::new(NoUpgrade),
+    }));
+    assert_eq!(*taken.unwrap_err().kind(), StoreErrorKind::Fenced);
     for fenced in [
         now(store.resync("baby".into(), false, old)).err(),
         now(store.sweep("baby".into(), 1, old)).err(),

@@ -159,7 +159,7 @@ fn mine_again_is_a_new_mutation_at_the_end_of_the_queue_over_the_answer() {
     device.resolve = Arc::new(Always(Choice::Mine));
     let edit = device.update("a", "mine");
     let other = device.create("b", "other");
-    device.take_with(sync_core::store::Pick::default(), 1, u64::MAX);
+    device.take_with(Pick::default(), 1, u64::MAX);
     let report = device.conflict(edit, "theirs", 6);
     assert_eq!(report.conflicts[0].resolution, Resolution::Mine);
     assert_eq!(device.view("a").as_deref(), Some("mine"));

@@ -73,15 +73,17 @@ impl VirtualClock {
     /// for. The future must run on this task alone: what other threads do is not waited for.
     pub async fn run<F: Future>(&self, future: F) -> F::Output {
         let mut future = pin!(future);
-        poll_fn(|cx| self.poll_moving_on(future.as_mut(), cx)).await
-    }
-
-    fn poll_moving_on<F: Future>(
-        &self,
-        mut future: std::pin::Pin<&mut F>,
-        cx: &mut Context<'_>,
-    ) -> Poll<F::Output> {
-        loop {
+        let mut last: Option<Arc<Woken>> = None;
+        poll_fn(|cx| {
+            if let Some(last) = &last
+                && !last.woken.load(Ordering::SeqCst)
+            {
+                let next = self.state().sleepers.keys().next().map(|(time, _)| *time);
+                match next {
+                    Some(next) => self.advance(next.since(self.now())),
+                    None => return Poll::Pending,
+                }
+            }
             let woken = Arc::new(Woken {
                 woken: AtomicBool::new(false),
                 outer: cx.waker().clone(),
@@ -90,15 +92,13 @@ impl VirtualClock {
             if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
                 return Poll::Ready(output);
             }
-            if woken.woken.load(Ordering::SeqCst) {
-                continue;
-            }
-            let next = self.state().sleepers.keys().next().map(|(time, _)| *time);
-            match next {
-                Some(next) => self.advance(next.since(self.now())),
-                None => return Poll::Pending,
-            }
-        }
+            // Before time passes, the executor has its turn: it may hold something back until its task yields, as
+            // tokio does with what has used its budget up.
+            last = Some(woken);
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -202,6 +202,23 @@ mod tests {
         }));
         assert_eq!(clock.now(), Time::from_millis(3_600_000));
         assert_eq!(clock.wall().since(start), Duration::from_secs(3_600));
+    }
+
+    #[tokio::test]
+    async fn time_does_not_pass_over_what_the_executor_holds_back() {
+        let clock = VirtualClock::new();
+        let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+        // More than tokio lets a task take in one go.
+        (0..1_000).for_each(|n| sender.send(n).unwrap());
+        let receive = async {
+            for _ in 0..1_000 {
+                receiver.recv().await.unwrap();
+            }
+            clock.now()
+        };
+        let long = clock.sleep_until(Time::from_millis(1_000));
+        let (received_at, ()) = clock.run(futures::future::join(receive, long)).await;
+        assert_eq!(received_at, Time::default());
     }
 
     #[test]

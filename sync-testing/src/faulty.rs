@@ -2,7 +2,9 @@
 
 use std::{
     fmt,
+    future::poll_fn,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Poll,
 };
 
 use async_trait::async_trait;
@@ -52,6 +54,8 @@ pub enum StoreCall {
 pub enum StoreFault {
     /// It fails with an error of this kind, and nothing is changed.
     Error(StoreErrorKind),
+    /// It takes its time: it begins only when its future is polled again.
+    Slow,
     /// The process stops before the transaction: the call does nothing and never returns.
     StopBefore,
     /// The process stops after the transaction: the call is done and never returns.
@@ -88,6 +92,11 @@ impl FaultyStore {
         self
     }
 
+    /// Forgets the faults that no call has met yet.
+    pub fn heal(&self) {
+        self.state().faults.clear();
+    }
+
     /// The calls so far, in order; the list starts anew.
     pub fn take_calls(&self) -> Vec<StoreCall> {
         std::mem::take(&mut self.state().calls)
@@ -114,6 +123,19 @@ impl fmt::Debug for FaultyStore {
 }
 
 /// Passes a call on, or meets its fault.
+/// Is ready when it is polled a second time.
+async fn a_turn() {
+    let mut polled = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut polled, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 macro_rules! faulty {
     ($self:ident, $call:ident, $pass_on:expr) => {
         match $self.fault(StoreCall::$call) {
@@ -122,6 +144,10 @@ macro_rules! faulty {
                 kind,
                 concat!("injected into ", stringify!($call)),
             )),
+            Some(StoreFault::Slow) => {
+                a_turn().await;
+                $pass_on.await
+            }
             Some(StoreFault::StopBefore) => std::future::pending().await,
             Some(StoreFault::StopAfter) => {
                 $pass_on.await?;

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use futures::executor::block_on;
+use futures::{FutureExt, executor::block_on};
 use sync_core::{
-    store::EntryFilter,
+    store::{EntryFilter, MemoryStore},
     transport::{Answer, PushAnswer, TransportErrorKind, Verdict},
 };
+use sync_testing::{FaultyStore, ScriptedTransport, StoreCall, StoreFault, VirtualClock};
 
 use crate::fixture::{Device, Feed, failure, feed, page, put};
 
@@ -83,5 +84,31 @@ fn a_refused_write_of_a_readable_scope_fails_and_purges_nothing() {
         let entries = device.engine.entries(EntryFilter::default()).await.unwrap();
         assert!(entries[0].is_failed());
         assert_eq!(device.baby().list::<Feed>().await.unwrap(), [feed("f1", 9)]);
+    });
+}
+
+#[test]
+fn a_driver_that_is_dropped_during_a_purge_brings_it_to_its_end_when_it_is_run_again() {
+    block_on(async {
+        let store = FaultyStore::new(MemoryStore::new());
+        let (clock, server) = (VirtualClock::new(), ScriptedTransport::new());
+        let mut device = Device::on(store.clone(), clock, server, 1).await;
+        device
+            .server
+            .on_pull(|_| Ok(page(vec![put(&feed("f1", 1), 1)], "c1")));
+        let _active = device.baby().activate();
+        device.settle().await;
+        deny(&device, 2, TransportErrorKind::Forbidden);
+        store.fail_next(StoreCall::Purge, StoreFault::Slow);
+        for _ in 0..300 {
+            // As a system does that ends a background task: wherever the driver waits, it is dropped.
+            let run = device.driver.run_until_idle(Duration::from_secs(1));
+            let _ = run.now_or_never();
+            device.clock.advance(Duration::from_millis(100));
+        }
+        assert_eq!(device.baby().list::<Feed>().await.unwrap(), []);
+        device.server.take_calls();
+        device.run_for(Duration::from_secs(30)).await;
+        assert_ne!(device.server.take_calls(), [], "the scope is pulled again");
     });
 }

@@ -1,16 +1,9 @@
 //! Performing what the scheduler wants.
 
-use std::sync::Arc;
-
 use futures::FutureExt;
 
 use super::{super::Event, Driver, Ended, is_fenced};
-use crate::{
-    model::Scope,
-    scheduler::{self, Action},
-    store::Settlement,
-    transport::Verdict,
-};
+use crate::{scheduler::Action, store::Settlement, transport::Verdict};
 
 impl Driver {
     /// Performs what the scheduler wants, in its order.
@@ -33,7 +26,13 @@ impl Driver {
                         Ended::Pull(ticket, scope, end)
                     });
                 }
-                Action::Purge { scope } => self.purge(scope).await,
+                Action::Purge { scope } => {
+                    let work = self.work.clone();
+                    self.spawn(async move {
+                        let end = work.purge(&scope).await;
+                        Ended::Purge(scope, end)
+                    });
+                }
                 Action::FailForbidden { ids, .. } => {
                     let forbidden = |id| Settlement::Answer(id, Verdict::Forbidden);
                     self.settle(ids.into_iter().map(forbidden).collect()).await;
@@ -77,26 +76,5 @@ impl Driver {
             // Nothing is lost: the mutation is still in the outbox, and comes to this again.
             Err(error) => self.work.report_error(&error),
         }
-    }
-
-    pub(super) async fn purge(&mut self, scope: Scope) {
-        let shared = Arc::clone(&self.work.shared);
-        let at = shared.clock.wall();
-        let purged = match shared.store.purge(scope.clone(), at, self.work.fence).await {
-            Ok(purged) => {
-                shared.touched(&purged.touched);
-                shared.hub.emit(Event::Revoked {
-                    scope: scope.clone(),
-                    unsynced: purged.revoked,
-                });
-                true
-            }
-            Err(error) if is_fenced(&error) => return self.step_down().await,
-            Err(error) => {
-                self.work.report_error(&error);
-                false
-            }
-        };
-        self.feed(scheduler::Event::PurgeEnded { scope, purged });
     }
 }

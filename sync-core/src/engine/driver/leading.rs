@@ -75,10 +75,11 @@ impl Driver {
     /// Stops leading: what is in flight is forgotten, its outcome is unknown.
     pub(super) async fn step_down(&mut self) {
         self.tasks.clear();
+        // Before anything is waited for: the future of this may be dropped there, and the driver run again.
+        self.feed(scheduler::Event::Stopped);
         if let Some(lease) = self.lease.take() {
             lease.release().await;
         }
-        self.feed(scheduler::Event::Stopped);
     }
 
     pub(super) async fn end(&mut self) {

@@ -83,6 +83,8 @@ pub enum RunEnd {
 enum Ended {
     Push(Ticket, Result<PushEnd, Fenced>),
     Pull(Ticket, Scope, Result<Pulled, Fenced>),
+    /// Whether the store has done it.
+    Purge(Scope, Result<bool, Fenced>),
     Rechecked(Touched),
 }
 
@@ -303,7 +305,12 @@ impl Driver {
                     self.feed(scheduler::Event::Enqueued);
                 }
             }
-            Ended::Push(_, Err(Fenced)) | Ended::Pull(_, _, Err(Fenced)) => self.step_down().await,
+            Ended::Purge(scope, Ok(purged)) => {
+                self.feed(scheduler::Event::PurgeEnded { scope, purged });
+            }
+            Ended::Push(_, Err(Fenced))
+            | Ended::Pull(_, _, Err(Fenced))
+            | Ended::Purge(_, Err(Fenced)) => self.step_down().await,
             Ended::Rechecked(touched) => {
                 let shared = &self.work.shared;
                 if touched.is_empty() {

@@ -55,6 +55,27 @@ impl Work {
         Ok(doubted)
     }
 
+    /// Purges a scope and hands over what was not synced; false where the store could not do it.
+    pub(super) async fn purge(&self, scope: &Scope) -> Result<bool, Fenced> {
+        let at = self.shared.clock.wall();
+        let store = &self.shared.store;
+        match store.purge(scope.clone(), at, self.fence).await {
+            Ok(purged) => {
+                self.shared.touched(&purged.touched);
+                self.shared.hub.emit(Event::Revoked {
+                    scope: scope.clone(),
+                    unsynced: purged.revoked,
+                });
+                Ok(true)
+            }
+            Err(error) if is_fenced(&error) => Err(Fenced),
+            Err(error) => {
+                self.report_error(&error);
+                Ok(false)
+            }
+        }
+    }
+
     pub(super) fn report_error(&self, error: &dyn std::error::Error) {
         let mut message = error.to_string();
         let mut source = error.source();

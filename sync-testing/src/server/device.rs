@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use futures::future::{AbortHandle, BoxFuture, abortable};
@@ -114,6 +115,11 @@ impl TestDevice {
         self.inner.link.set_up(reachable);
     }
 
+    /// How long each request, and each answer, takes from now on. At first they take no time.
+    pub fn set_latency(&self, latency: Duration) {
+        self.inner.link.set_latency(latency);
+    }
+
     /// The next request of this device meets this fault.
     pub fn fail_next(&self, fault: Fault) {
         self.inner.link.fail_next(fault);
@@ -127,7 +133,7 @@ impl TestDevice {
     pub async fn restart(&self, server: &TestServer) -> Result<(), EngineError> {
         lock(&self.inner.running).driver.abort();
         // An aborted driver goes, and with it its lease, when it is polled next.
-        server.run_for(std::time::Duration::ZERO).await;
+        server.run_for(Duration::ZERO).await;
         let running = start(server, &self.inner.open).await?;
         running
             .engine

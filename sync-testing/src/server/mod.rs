@@ -79,7 +79,7 @@ impl TestServer {
         .with_rules(rules);
         Self {
             inner: Arc::new(Inner {
-                network: Network::new(server.clone()),
+                network: Network::new(server.clone(), clock.clone()),
                 server,
                 log,
                 members,

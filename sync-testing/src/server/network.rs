@@ -12,6 +12,7 @@ use std::{
 use async_trait::async_trait;
 use sync_core::{
     model::{Account, EntityId, Page},
+    time::Clock,
     transport::{
         PullRequest, PushAnswer, PushRequest, ServerTraits, Transport, TransportError,
         TransportErrorKind,
@@ -20,6 +21,7 @@ use sync_core::{
 use sync_server::Server;
 
 use super::lock;
+use crate::VirtualClock;
 
 /// What goes wrong with a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,15 +41,17 @@ pub enum Fault {
 #[derive(Clone, Debug)]
 pub(super) struct Network {
     server: Server,
+    clock: VirtualClock,
     faults: Arc<Mutex<VecDeque<Fault>>>,
     poison: Arc<Mutex<HashMap<EntityId, TransportErrorKind>>>,
     requests: Arc<AtomicU64>,
 }
 
 impl Network {
-    pub(super) fn new(server: Server) -> Self {
+    pub(super) fn new(server: Server, clock: VirtualClock) -> Self {
         Self {
             server,
+            clock,
             faults: Arc::default(),
             poison: Arc::default(),
             requests: Arc::default(),
@@ -85,6 +89,7 @@ impl Network {
             network: self.clone(),
             account,
             up: Arc::new(AtomicBool::new(true)),
+            latency: Arc::default(),
             faults: Arc::default(),
         }
     }
@@ -96,6 +101,8 @@ pub(super) struct Link {
     network: Network,
     account: Account,
     up: Arc<AtomicBool>,
+    /// How long a request, and how long an answer takes, in milliseconds.
+    latency: Arc<AtomicU64>,
     faults: Arc<Mutex<VecDeque<Fault>>>,
 }
 
@@ -108,19 +115,38 @@ impl Link {
         lock(&self.faults).push_back(fault);
     }
 
+    pub(super) fn set_latency(&self, latency: Duration) {
+        let millis = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
+        self.latency.store(millis, Ordering::Relaxed);
+    }
+
+    /// One way through the network; an error where it is down at the end of it.
+    async fn travel(&self) -> Result<(), TransportError> {
+        let clock = &self.network.clock;
+        let latency = Duration::from_millis(self.latency.load(Ordering::Relaxed));
+        if !latency.is_zero() {
+            clock.sleep_until(clock.now() + latency).await;
+        }
+        if self.up.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        Err(lost("the device is offline"))
+    }
+
     /// Carries a request out, or what is left of it.
     async fn carry<T>(
         &self,
         request: impl Future<Output = Result<T, TransportError>>,
     ) -> Result<T, TransportError> {
-        let lost = |what| TransportError::new(TransportErrorKind::Network, what);
         self.network.requests.fetch_add(1, Ordering::Relaxed);
-        if !self.up.load(Ordering::Relaxed) {
-            return Err(lost("the device is offline"));
-        }
+        self.travel().await?;
         let own = lock(&self.faults).pop_front();
         match own.or_else(|| lock(&self.network.faults).pop_front()) {
-            None => request.await,
+            None => {
+                let answer = request.await;
+                self.travel().await?;
+                answer
+            }
             Some(Fault::LostRequest) => Err(lost("the request was lost")),
             Some(Fault::LostAnswer) => {
                 request.await?;
@@ -132,6 +158,10 @@ impl Link {
             }
         }
     }
+}
+
+fn lost(what: &str) -> TransportError {
+    TransportError::new(TransportErrorKind::Network, what)
 }
 
 #[async_trait]

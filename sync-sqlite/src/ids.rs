@@ -37,13 +37,19 @@ impl ToSql for StoredId<'_> {
 #[derive(Debug)]
 pub(crate) struct ReadId(pub(crate) EntityId);
 
+impl ReadId {
+    pub(crate) fn of_uuid(bytes: [u8; 16]) -> Self {
+        Self(EntityId::from(uuid_text(bytes)))
+    }
+}
+
 impl FromSql for ReadId {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         match value {
             ValueRef::Text(_) => Ok(Self(EntityId::from(value.as_str()?))),
             ValueRef::Blob(bytes) => {
                 let bytes = <[u8; 16]>::try_from(bytes).map_err(|_| FromSqlError::InvalidType)?;
-                Ok(Self(EntityId::from(uuid_text(bytes))))
+                Ok(Self::of_uuid(bytes))
             }
             _ => Err(FromSqlError::InvalidType),
         }

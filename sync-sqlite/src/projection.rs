@@ -22,6 +22,51 @@ pub type ProjectionError = Box<dyn Error + Send + Sync>;
 /// see [`crate::SqliteStore::unprojected`].
 ///
 /// Each method must be quick, must not begin or end a transaction, and must write to its own tables only.
+///
+/// ```
+/// use sync_core::{model::RecordKey, store::RecordRow};
+/// use sync_sqlite::{
+///     Projection, ProjectionError, SqliteStore,
+///     rusqlite::{Connection, params},
+/// };
+///
+/// #[derive(Debug)]
+/// struct Feeds;
+///
+/// #[derive(serde::Deserialize)]
+/// struct Feed {
+///     ml: i64,
+/// }
+///
+/// impl Projection for Feeds {
+///     fn version(&self) -> u32 {
+///         1
+///     }
+///
+///     fn prepare(&self, tables: &Connection) -> Result<(), ProjectionError> {
+///         Ok(tables.execute_batch(
+///             "DROP TABLE IF EXISTS feeds;
+///              CREATE TABLE feeds (id TEXT PRIMARY KEY, ml INTEGER NOT NULL)",
+///         )?)
+///     }
+///
+///     fn put(&self, tables: &Connection, record: &RecordRow) -> Result<(), ProjectionError> {
+///         let feed: Feed = record.payload.decode()?;
+///         tables
+///             .prepare_cached("INSERT OR REPLACE INTO feeds VALUES (?1, ?2)")?
+///             .execute(params![record.key.entity_id.as_str(), feed.ml])?;
+///         Ok(())
+///     }
+///
+///     fn remove(&self, tables: &Connection, key: &RecordKey) -> Result<(), ProjectionError> {
+///         tables.execute("DELETE FROM feeds WHERE id = ?1", [key.entity_id.as_str()])?;
+///         Ok(())
+///     }
+/// }
+///
+/// let builder = SqliteStore::builder("app.db").projection("feed_log", Feeds);
+/// # let _ = builder;
+/// ```
 pub trait Projection: Send + Sync + fmt::Debug + 'static {
     /// The version of the tables and of what is put in them. When it is another than the one that the database
     /// was left with, [`Projection::prepare`] is called and the stored records are put again.

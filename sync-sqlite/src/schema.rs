@@ -5,9 +5,16 @@
 //! `PRAGMA user_version` is left to the app, whose tables may be in the same file.
 
 use rusqlite::{Connection, OptionalExtension};
-use sync_core::error::{StoreError, StoreErrorKind};
+use sync_core::{
+    error::{StoreError, StoreErrorKind},
+    model::Generation,
+    store::Meta,
+};
 
-use crate::{database::begin_write, error::Attempt};
+use crate::{
+    database::{begin_write, encode},
+    error::Attempt,
+};
 
 /// Each brings a database forward by one version; the first makes it from nothing. What has been released is
 /// never changed: a change is a new migration at the end.
@@ -33,12 +40,27 @@ pub(crate) fn migrate(conn: &Connection) -> Attempt<()> {
     for migration in missing {
         conn.execute_batch(migration)?;
     }
+    if from == 0 {
+        put_first_state(conn)?;
+    }
     conn.execute_batch(VIEWS)?;
     conn.execute(
         "UPDATE sync_store_version SET version = ?1",
         [VERSION as i64],
     )?;
     transaction.commit()
+}
+
+fn put_first_state(conn: &Connection) -> Attempt<()> {
+    let meta = Meta {
+        first_generation: Generation(1),
+        ..Meta::default()
+    };
+    conn.execute(
+        "INSERT INTO sync_store_state (id, state) VALUES (0, ?1)",
+        [encode(&meta)?],
+    )?;
+    Ok(())
 }
 
 fn stored_version(conn: &Connection) -> Attempt<usize> {
@@ -58,35 +80,32 @@ fn stored_version(conn: &Connection) -> Attempt<usize> {
     Ok(usize::try_from(version).unwrap_or(usize::MAX))
 }
 
+/// What enqueueing one edit writes is what a user waits for, and it costs by the pages that it touches. So there are
+/// few: the record and its index, the overlay entry, the row that ties the record to its entries, and one row for the
+/// database.
+///
+/// - `sync_store_state`: row 0 is the database itself, with the meta row as its state; every other is a scope. The
+///   counts of a scope's entries are kept by triggers, so that no statement can forget them and reading them does not
+///   depend on how many entries there are.
+/// - `sync_store_records` is a rowid table: with random ids and payloads of this size, one that is ordered by its key
+///   costs three times as much to fill.
+/// - `sync_store_entries` is ordered by scope and sequence: a new entry goes to its scope's end, and a batch is read
+///   from its scope's start. Its indexes leave out what was never sent, so that enqueueing writes to none of them.
+/// - `sync_store_bases` has a row for each record with an overlay: the base, and the sequence numbers of what lies
+///   over it, as a JSON array.
+///
 /// Numbers that are unsigned in the core are stored as the signed integer with the same bits.
-///
-/// `sync_store_records` is a rowid table: with random ids and payloads of this size, a table ordered by its key
-/// costs three times as much to fill. `sync_store_bases` holds few rows and is found only by its key.
-///
-/// The counts of a scope's entries are kept by triggers, so that no statement can forget them and reading them
-/// does not depend on how many entries there are.
 const V1: &str = "
 CREATE TABLE sync_store_version (version INTEGER NOT NULL);
 INSERT INTO sync_store_version VALUES (0);
 
-CREATE TABLE sync_store_meta (
-    id INTEGER PRIMARY KEY CHECK (id = 1),
-    account TEXT,
-    last_seq INTEGER NOT NULL,
-    tick INTEGER NOT NULL,
-    last_mutation BLOB,
-    fence INTEGER NOT NULL,
-    first_generation INTEGER NOT NULL,
-    written INTEGER NOT NULL
-);
-INSERT INTO sync_store_meta VALUES (1, NULL, 0, 0, NULL, 0, 1, 0);
-
-CREATE TABLE sync_store_scopes (
+CREATE TABLE sync_store_state (
     id INTEGER PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE,
+    scope TEXT UNIQUE,
     pending INTEGER NOT NULL DEFAULT 0,
     failed INTEGER NOT NULL DEFAULT 0,
     acknowledged INTEGER NOT NULL DEFAULT 0,
+    written INTEGER NOT NULL DEFAULT 0,
     state TEXT NOT NULL
 );
 
@@ -112,6 +131,7 @@ CREATE TABLE sync_store_bases (
     scope INTEGER NOT NULL,
     type INTEGER NOT NULL,
     entity_id BLOB NOT NULL,
+    entries TEXT NOT NULL,
     schema INTEGER NOT NULL,
     seq INTEGER,
     generation INTEGER NOT NULL,
@@ -120,22 +140,23 @@ CREATE TABLE sync_store_bases (
 ) WITHOUT ROWID;
 
 CREATE TABLE sync_store_entries (
-    seq INTEGER PRIMARY KEY,
-    mutation BLOB NOT NULL,
     scope INTEGER NOT NULL,
-    type INTEGER NOT NULL,
-    entity_id BLOB NOT NULL,
+    seq INTEGER NOT NULL,
     state INTEGER NOT NULL,
+    sent INTEGER NOT NULL,
     doubted INTEGER NOT NULL,
-    entry TEXT NOT NULL
-);
-CREATE UNIQUE INDEX sync_store_entries_mutation ON sync_store_entries (mutation);
-CREATE INDEX sync_store_entries_key ON sync_store_entries (scope, type, entity_id);
-CREATE INDEX sync_store_entries_state ON sync_store_entries (scope, state);
+    type INTEGER NOT NULL,
+    mutation BLOB NOT NULL,
+    entity_id BLOB NOT NULL,
+    entry TEXT NOT NULL,
+    PRIMARY KEY (scope, seq)
+) WITHOUT ROWID;
+CREATE INDEX sync_store_entries_mutation ON sync_store_entries (mutation) WHERE sent;
+CREATE INDEX sync_store_entries_acknowledged ON sync_store_entries (scope) WHERE state = 3;
 CREATE INDEX sync_store_entries_doubted ON sync_store_entries (scope) WHERE doubted;
 
 CREATE TRIGGER sync_store_entries_added AFTER INSERT ON sync_store_entries BEGIN
-    UPDATE sync_store_scopes SET
+    UPDATE sync_store_state SET
         pending = pending + (new.state = 1),
         failed = failed + (new.state = 2),
         acknowledged = acknowledged + (new.state = 3)
@@ -143,14 +164,14 @@ CREATE TRIGGER sync_store_entries_added AFTER INSERT ON sync_store_entries BEGIN
 END;
 CREATE TRIGGER sync_store_entries_moved AFTER UPDATE OF state ON sync_store_entries
 WHEN old.state <> new.state BEGIN
-    UPDATE sync_store_scopes SET
+    UPDATE sync_store_state SET
         pending = pending + (new.state = 1) - (old.state = 1),
         failed = failed + (new.state = 2) - (old.state = 2),
         acknowledged = acknowledged + (new.state = 3) - (old.state = 3)
     WHERE id = new.scope;
 END;
 CREATE TRIGGER sync_store_entries_removed AFTER DELETE ON sync_store_entries BEGIN
-    UPDATE sync_store_scopes SET
+    UPDATE sync_store_state SET
         pending = pending - (old.state = 1),
         failed = failed - (old.state = 2),
         acknowledged = acknowledged - (old.state = 3)
@@ -205,7 +226,7 @@ const VIEWS: &str = "
 DROP VIEW IF EXISTS sync_records;
 CREATE VIEW sync_records AS
 SELECT
-    s.name AS scope,
+    s.scope AS scope,
     t.name AS entity_type,
     CASE typeof(r.entity_id)
         WHEN 'blob' THEN lower(
@@ -223,7 +244,7 @@ SELECT
     (r.marks & 8) <> 0 AS revived,
     r.entity_id AS stored_id
 FROM sync_store_records r
-JOIN sync_store_scopes s ON s.id = r.scope
+JOIN sync_store_state s ON s.id = r.scope
 JOIN sync_store_types t ON t.id = r.type;
 
 DROP VIEW IF EXISTS sync_outbox;
@@ -231,23 +252,23 @@ CREATE VIEW sync_outbox AS
 SELECT
     e.seq AS seq,
     json_extract(e.entry, '$.mutation.id') AS mutation_id,
-    s.name AS scope,
+    s.scope AS scope,
     t.name AS entity_type,
     json_extract(e.entry, '$.mutation.key.entity_id') AS entity_id,
     CASE e.state WHEN 1 THEN 'pending' WHEN 2 THEN 'failed' ELSE 'acknowledged' END AS state,
     json_extract(e.entry, '$.mutation.edited_at') AS edited_at
 FROM sync_store_entries e
-JOIN sync_store_scopes s ON s.id = e.scope
+JOIN sync_store_state s ON s.id = e.scope
 JOIN sync_store_types t ON t.id = e.type;
 
 DROP VIEW IF EXISTS sync_scopes;
 CREATE VIEW sync_scopes AS
 SELECT
-    name AS scope,
+    scope,
     pending,
     failed,
     acknowledged,
     json_extract(state, '$.pulled') <> 0 AS pulled,
     json_extract(state, '$.synced_at') AS synced_at
-FROM sync_store_scopes;
+FROM sync_store_state WHERE id > 0;
 ";

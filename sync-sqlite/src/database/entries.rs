@@ -1,19 +1,14 @@
 //! Reading the overlay: entries, bases, and the stacks that they make.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
-
 use rusqlite::{OptionalExtension, ToSql, params};
 use sync_core::{
-    model::{EntityId, Generation, MutationId, Payload, RecordKey, Schema, Scope},
+    model::{Generation, MutationId, Payload, RecordKey, Schema, Scope},
     overlay::{Loaded, Stack},
     store::{BaseRow, Entry, EntryFilter, EntryKind, EntryState, Seq},
 };
 
-use super::scopes::{Place, Rows, unsigned};
-use crate::{
-    error::{Attempt, Failure},
-    ids::ReadId,
-};
+use super::scopes::{Place, Rows, signed, unsigned};
+use crate::error::{Attempt, Failure};
 
 /// An entry's state as a number, for indexes.
 pub(crate) const fn state_number(kind: EntryKind) -> i64 {
@@ -34,46 +29,53 @@ pub(super) fn decode_entry(entry: &str) -> Attempt<Entry> {
 }
 
 impl Rows<'_> {
-    /// The entries of one record, by sequence.
-    fn entries_of(&self, place: &Place<'_>) -> Attempt<Vec<Entry>> {
-        let mut query = self.conn.prepare_cached(
-            "SELECT entry FROM sync_store_entries \
-             WHERE scope = ?1 AND type = ?2 AND entity_id = ?3 ORDER BY seq",
-        )?;
-        let mut rows = query.query(params![place.scope, place.entity_type, place.id])?;
-        let mut entries = Vec::new();
-        while let Some(row) = rows.next()? {
-            entries.push(decode_entry(
-                row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?,
-            )?);
+    /// One entry, by its place.
+    fn entry(&self, scope: i64, seq: Seq) -> Attempt<Entry> {
+        let mut query = self
+            .conn
+            .prepare_cached("SELECT entry FROM sync_store_entries WHERE scope = ?1 AND seq = ?2")?;
+        let mut rows = query.query(params![scope, signed(seq.0)])?;
+        match rows.next()? {
+            Some(row) => decode_entry(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?),
+            None => Err(Failure::Unreadable(format!("entry {} is missing", seq.0))),
         }
-        Ok(entries)
     }
 
-    fn base(&self, place: &Place<'_>) -> Attempt<Option<BaseRow>> {
-        let mut query = self.conn.prepare_cached(
-            "SELECT payload, schema, seq, generation FROM sync_store_bases \
-             WHERE scope = ?1 AND type = ?2 AND entity_id = ?3",
-        )?;
-        let row = query
+    /// The sequence numbers of a record's entries; none when it has no overlay.
+    pub(super) fn listed(&self, place: &Place<'_>) -> Attempt<Option<Vec<Seq>>> {
+        let list: Option<String> = self
+            .conn
+            .prepare_cached(
+                "SELECT entries FROM sync_store_bases \
+                 WHERE scope = ?1 AND type = ?2 AND entity_id = ?3",
+            )?
             .query_row(params![place.scope, place.entity_type, place.id], |row| {
-                Ok((
-                    row.get::<_, Option<String>>(0)?,
-                    row.get(1)?,
-                    row.get::<_, Option<i64>>(2)?,
-                    row.get(3)?,
-                ))
+                row.get(0)
             })
             .optional()?;
-        let Some((payload, schema, seq, generation)) = row else {
+        list.map(|list| decode_list(&list)).transpose()
+    }
+
+    /// The base and the entries of a record that has an overlay.
+    fn overlay(&self, place: &Place<'_>) -> Attempt<Option<Stack>> {
+        let mut query = self.conn.prepare_cached(
+            "SELECT payload, schema, seq, generation, entries FROM sync_store_bases \
+             WHERE scope = ?1 AND type = ?2 AND entity_id = ?3",
+        )?;
+        let mut rows = query.query(params![place.scope, place.entity_type, place.id])?;
+        let Some(row) = rows.next()? else {
             return Ok(None);
         };
-        let payload = payload.map(stored_payload).transpose()?;
-        Ok(Some(BaseRow {
-            payload: payload.map(|payload| (payload, Schema(schema))),
-            seq: seq.map(unsigned),
-            generation: Generation(unsigned(generation)),
-        }))
+        let payload = row.get::<_, Option<String>>(0)?.map(stored_payload);
+        let schema = Schema(row.get(1)?);
+        let base = BaseRow {
+            payload: payload.transpose()?.map(|payload| (payload, schema)),
+            seq: row.get::<_, Option<i64>>(2)?.map(unsigned),
+            generation: Generation(unsigned(row.get(3)?)),
+        };
+        let list = decode_list(row.get_ref(4)?.as_str().map_err(rusqlite::Error::from)?)?;
+        let entries = list.into_iter().map(|seq| self.entry(place.scope, seq));
+        Ok(Some(Stack::new(base, entries.collect::<Attempt<_>>()?)))
     }
 
     /// A record's base with what lies over it.
@@ -81,8 +83,8 @@ impl Rows<'_> {
         let Some(place) = self.place(key)? else {
             return Ok(Stack::of_record(None, self.scope(&key.scope)?.generation));
         };
-        if let Some(base) = self.base(&place)? {
-            return Ok(Stack::new(base, self.entries_of(&place)?));
+        if let Some(stack) = self.overlay(&place)? {
+            return Ok(stack);
         }
         let record = self.record_at(key, &place)?;
         let generation = match &record {
@@ -133,52 +135,35 @@ impl Rows<'_> {
         let Some(number) = self.scope_number(scope)? else {
             return Ok(None);
         };
+        // Where nothing is pending, what is acknowledged and failed need not be looked through.
         let tail: Option<i64> = self
             .conn
             .prepare_cached(
-                "SELECT max(seq) FROM sync_store_entries WHERE scope = ?1 AND state = 1",
+                "SELECT e.seq FROM sync_store_state s JOIN sync_store_entries e ON e.scope = s.id \
+                 WHERE s.id = +?1 AND s.pending > 0 AND e.state = 1 ORDER BY e.seq DESC LIMIT 1",
             )?
-            .query_row([number], |row| row.get(0))?;
+            .query_row([number], |row| row.get(0))
+            .optional()?;
         Ok(tail.map(|seq| Seq(unsigned(seq))))
     }
 
-    /// The records of a scope that have something in the overlay.
-    pub(crate) fn overlaid(&self, scope: &Scope) -> Attempt<Overlaid> {
-        let sql = "SELECT DISTINCT type, entity_id FROM sync_store_entries WHERE scope = ?1";
-        self.overlaid_by(scope, sql)
-    }
-
-    /// The records of a scope that have an acknowledged entry.
-    pub(crate) fn acknowledged(&self, scope: &Scope) -> Attempt<Overlaid> {
-        let sql = "SELECT type, entity_id FROM sync_store_entries WHERE scope = ?1 AND state = 3";
-        self.overlaid_by(scope, sql)
-    }
-
-    /// The records of a scope that have a doubted entry.
-    pub(crate) fn doubted(&self, scope: &Scope) -> Attempt<Overlaid> {
-        let sql = "SELECT type, entity_id FROM sync_store_entries WHERE scope = ?1 AND doubted";
-        self.overlaid_by(scope, sql)
-    }
-
-    fn overlaid_by(&self, scope: &Scope, sql: &str) -> Attempt<Overlaid> {
-        let mut ids = HashSet::new();
-        if let Some(number) = self.scope_number(scope)? {
-            let mut query = self.conn.prepare_cached(sql)?;
-            let mut rows = query.query([number])?;
-            while let Some(row) = rows.next()? {
-                ids.insert((row.get(0)?, row.get::<_, ReadId>(1)?.0));
-            }
-        }
-        Ok(Overlaid { ids })
-    }
-
     /// The record of a mutation that has an entry.
+    ///
+    /// What is settled was sent, as a rule, and is found by an index. Anything else is looked for.
     pub(crate) fn key_of(&self, id: MutationId) -> Attempt<Option<RecordKey>> {
-        let entry: Option<String> = self
-            .conn
-            .prepare_cached("SELECT entry FROM sync_store_entries WHERE mutation = ?1")?
-            .query_row([id.as_uuid().as_bytes()], |row| row.get(0))
-            .optional()?;
+        let find = |sql: &str| -> Attempt<Option<String>> {
+            Ok(self
+                .conn
+                .prepare_cached(sql)?
+                .query_row([id.as_uuid().as_bytes()], |row| row.get(0))
+                .optional()?)
+        };
+        let sent = "SELECT entry FROM sync_store_entries WHERE mutation = ?1 AND sent";
+        let unsent = "SELECT entry FROM sync_store_entries WHERE mutation = ?1 AND NOT sent";
+        let entry = match find(sent)? {
+            Some(entry) => Some(entry),
+            None => find(unsent)?,
+        };
         entry
             .map(|entry| decode_entry(&entry).map(|entry| entry.mutation.key))
             .transpose()
@@ -193,20 +178,20 @@ impl Rows<'_> {
             let Some(number) = self.scope_number(scope)? else {
                 return Ok(Vec::new());
             };
-            sql.push_str(" AND scope = ?");
+            sql.push_str(" AND scope = +?");
             values.push(Box::new(number));
         }
         if let Some(key) = key {
             let Some(place) = self.place(key)? else {
                 return Ok(Vec::new());
             };
-            sql.push_str(" AND scope = ? AND type = ? AND entity_id = ?");
+            sql.push_str(" AND scope = +? AND type = +? AND entity_id = +?");
             values.push(Box::new(place.scope));
             values.push(Box::new(place.entity_type));
             values.push(Box::new(place.id));
         }
         if let Some(kind) = state {
-            sql.push_str(" AND state = ?");
+            sql.push_str(" AND state = +?");
             values.push(Box::new(state_number(*kind)));
         }
         sql.push_str(" ORDER BY seq");
@@ -222,40 +207,8 @@ impl Rows<'_> {
     }
 }
 
-/// Ids of records, by the number of their type.
-#[derive(Debug, Default)]
-pub(crate) struct Overlaid {
-    ids: HashSet<(i64, EntityId)>,
-}
-
-impl Overlaid {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.ids.is_empty()
-    }
-
-    pub(crate) fn contains(&self, id: &(i64, EntityId)) -> bool {
-        self.ids.contains(id)
-    }
-
-    /// The keys of these records of `scope`.
-    pub(crate) fn keys(self, scope: &Scope, rows: &Rows<'_>) -> Attempt<BTreeSet<RecordKey>> {
-        if self.ids.is_empty() {
-            return Ok(BTreeSet::new());
-        }
-        let names: HashMap<i64, _> = rows.type_names()?;
-        let keys = self.ids.into_iter().map(|(number, id)| {
-            let entity_type = names
-                .get(&number)
-                .cloned()
-                .ok_or_else(|| Failure::Unreadable(format!("entity type {number} has no name")))?;
-            Ok(RecordKey {
-                scope: scope.clone(),
-                entity_type,
-                entity_id: id,
-            })
-        });
-        keys.collect()
-    }
+fn decode_list(list: &str) -> Attempt<Vec<Seq>> {
+    serde_json::from_str(list).map_err(|error| Failure::undecodable("a list of entries", &error))
 }
 
 /// A payload as it was stored.

@@ -130,7 +130,7 @@ impl Database {
             }
             let written: i64 = rows
                 .conn
-                .prepare_cached("SELECT written FROM sync_store_meta")?
+                .prepare_cached("SELECT written FROM sync_store_state WHERE id = 0")?
                 .query_row([], |row| row.get(0))?;
             let last: i64 = rows
                 .conn

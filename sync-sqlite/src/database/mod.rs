@@ -1,13 +1,19 @@
 //! The store's logic: synchronous, in one type, over one connection.
+//!
+//! Statements are prepared once. Two things would have SQLite compile one anew each time that it is used: a parameter
+//! in a LIMIT, and a column that is compared with a bare parameter in a query with an ORDER BY. So what is read by
+//! halves is read row by row, and such a parameter is written `+?1`.
 
 mod apply;
 mod conflicts;
 mod entries;
 mod lease;
 mod outbox;
+mod overlaid;
 mod project;
 mod records;
 mod replay;
+mod reset;
 mod scopes;
 mod transaction;
 mod writes;
@@ -21,8 +27,10 @@ pub(crate) use self::{
     lease::{Heard, Leased},
     scopes::Rows,
     transaction::begin_write,
+    writes::encode,
 };
 use self::{
+    overlaid::Known,
     project::commit_projected,
     transaction::{Transaction, begin_read, guarded},
     writes::Writing,
@@ -41,8 +49,9 @@ pub(crate) struct Database {
     /// Whether commits wait for the disk at present; see [`Database::flush`].
     flushing: bool,
     projections: Projections,
-    /// How many of the transactions that `sync_store_meta` counts were made here.
+    /// How many of the transactions that `sync_store_state` counts were made here.
     written: u64,
+    known: Option<Known>,
 }
 
 /// When a call has to be on the disk, and not only with the operating system.
@@ -64,6 +73,7 @@ impl Database {
             flushing: false,
             projections,
             written: 0,
+            known: None,
         }
     }
 
@@ -116,19 +126,23 @@ impl Database {
             conn,
             projections,
             written,
+            known,
             ..
         } = self;
         guarded(|| {
             let transaction = begin_write(conn)?;
-            let mut writing = Writing::new(conn, projections);
+            let mut writing = Writing::new(conn, projections, known.take());
             let answer = call(&mut writing)?;
             if !writing.has_changed() {
+                *known = writing.finish().2;
                 return Ok((answer, Vec::new()));
             }
             writing.count()?;
-            let (rows, views) = writing.finish();
+            let (rows, views, still_known) = writing.finish();
             let left_out = commit_projected(transaction, &rows, projections, views, again)?;
             *written += 1;
+            // Only now: what a transaction that is rolled back knew is not so.
+            *known = still_known;
             Ok((answer, left_out))
         })
         .map_err(|failure: Failure| failure.during(what))

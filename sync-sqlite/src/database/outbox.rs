@@ -121,13 +121,13 @@ struct Head {
 }
 
 /// How many entries of a scope are read ahead.
-const AHEAD: i64 = 64;
+const AHEAD: usize = 64;
 
 impl Queue {
     fn open(rows: &Rows<'_>, pick: &Pick) -> Attempt<Self> {
         let mut query = rows
             .conn
-            .prepare_cached("SELECT id, name FROM sync_store_scopes WHERE pending > 0")?;
+            .prepare_cached("SELECT id, scope FROM sync_store_state WHERE pending > 0")?;
         let found = query.query_map([], |row| {
             Ok((row.get(0)?, Scope::from(row.get::<_, String>(1)?)))
         })?;
@@ -183,10 +183,12 @@ impl Head {
     fn read_on(&mut self, rows: &Rows<'_>, types: &BTreeMap<i64, EntityType>) -> Attempt<()> {
         let mut query = rows.conn.prepare_cached(
             "SELECT seq, type, entity_id FROM sync_store_entries \
-             WHERE scope = ?1 AND state = 1 AND seq > ?2 ORDER BY seq LIMIT ?3",
+             WHERE scope = +?1 AND state = 1 AND seq > ?2 ORDER BY seq",
         )?;
-        let mut found = query.query(params![self.number, signed(self.read_to.0), AHEAD])?;
-        while let Some(row) = found.next()? {
+        let mut found = query.query(params![self.number, signed(self.read_to.0)])?;
+        while self.ahead.len() < AHEAD
+            && let Some(row) = found.next()?
+        {
             let seq = Seq(unsigned(row.get(0)?));
             let number: i64 = row.get(1)?;
             let entity_type = types

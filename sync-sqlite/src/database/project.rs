@@ -271,8 +271,8 @@ impl Rows<'_> {
             return Ok((views, last));
         };
         let mut query = self.conn.prepare_cached(
-            "SELECT r.id, s.name, r.entity_id FROM sync_store_records r \
-             JOIN sync_store_scopes s ON s.id = r.scope \
+            "SELECT r.id, s.scope, r.entity_id FROM sync_store_records r \
+             JOIN sync_store_state s ON s.id = r.scope \
              WHERE r.id > ?1 AND r.type = ?2 ORDER BY r.id LIMIT ?3",
         )?;
         let found = query.query_map(params![after, number, limit], |row| {

@@ -147,23 +147,25 @@ impl Rows<'_> {
         id: impl Fn(&T) -> EntityId,
     ) -> Attempt<Vec<T>> {
         let range = Range::after(after);
-        let limit = limit.map_or(-1, i64::from);
+        let limit = limit.map_or(usize::MAX, |limit| limit as usize);
         // Every text is less than every blob.
         let texts = format!(
             "SELECT {columns}, entity_id FROM sync_store_records \
-             WHERE scope = ?1 AND type = ?2 AND entity_id >= ?3 AND entity_id < x'' \
-             ORDER BY entity_id LIMIT ?4"
+             WHERE scope = +?1 AND type = +?2 AND entity_id >= ?3 AND entity_id < x'' \
+             ORDER BY entity_id"
         );
         let uuids = format!(
             "SELECT {columns}, entity_id FROM sync_store_records \
-             WHERE scope = ?1 AND type = ?2 AND entity_id >= ?3 \
-             ORDER BY entity_id LIMIT ?4"
+             WHERE scope = +?1 AND type = +?2 AND entity_id >= ?3 \
+             ORDER BY entity_id"
         );
         let part = |sql: &str, from: StoredId<'_>| -> Attempt<Vec<T>> {
             let mut query = self.conn.prepare_cached(sql)?;
-            let mut rows = query.query(params![scope, entity_type, from, limit])?;
+            let mut rows = query.query(params![scope, entity_type, from])?;
             let mut part = Vec::new();
-            while let Some(row) = rows.next()? {
+            while part.len() < limit
+                && let Some(row) = rows.next()?
+            {
                 let ReadId(id) = row.get("entity_id")?;
                 part.push(read(id, row)?);
             }
@@ -175,9 +177,7 @@ impl Rows<'_> {
             None => Vec::new(),
         };
         let mut merged = merge(texts, uuids, |a, b| id(a).cmp(&id(b)));
-        if let Ok(limit) = usize::try_from(limit) {
-            merged.truncate(limit);
-        }
+        merged.truncate(limit);
         Ok(merged)
     }
 

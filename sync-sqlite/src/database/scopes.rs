@@ -4,8 +4,8 @@ use std::{cell::RefCell, collections::HashMap};
 
 use rusqlite::{Connection, OptionalExtension};
 use sync_core::{
-    model::{Account, EntityType, Generation, MutationId, RecordKey, Scope},
-    store::{Counts, Fence, Meta, ScopeRow, Seq, Tick},
+    model::{EntityType, RecordKey, Scope},
+    store::{Counts, Meta, ScopeRow},
 };
 
 use crate::{
@@ -45,21 +45,11 @@ impl<'c> Rows<'c> {
     }
 
     pub(crate) fn meta(&self) -> Attempt<Meta> {
-        let mut query = self.conn.prepare_cached(
-            "SELECT account, last_seq, tick, last_mutation, fence, first_generation FROM sync_store_meta",
-        )?;
-        Ok(query.query_row([], |row| {
-            Ok(Meta {
-                account: row.get::<_, Option<String>>(0)?.map(Account::from),
-                last_seq: Seq(unsigned(row.get(1)?)),
-                tick: Tick(unsigned(row.get(2)?)),
-                last_mutation: row
-                    .get::<_, Option<[u8; 16]>>(3)?
-                    .map(|bytes| MutationId::from(uuid::Uuid::from_bytes(bytes))),
-                fence: Fence(unsigned(row.get(4)?)),
-                first_generation: Generation(unsigned(row.get(5)?)),
-            })
-        })?)
+        let meta: String = self
+            .conn
+            .prepare_cached("SELECT state FROM sync_store_state WHERE id = 0")?
+            .query_row([], |row| row.get(0))?;
+        serde_json::from_str(&meta).map_err(|error| Failure::undecodable("the meta row", &error))
     }
 
     /// The number of a scope; none when nothing is kept about it.
@@ -69,7 +59,7 @@ impl<'c> Rows<'c> {
         }
         let number = self
             .conn
-            .prepare_cached("SELECT id FROM sync_store_scopes WHERE name = ?1")?
+            .prepare_cached("SELECT id FROM sync_store_state WHERE scope = ?1")?
             .query_row([scope.as_str()], |row| row.get(0))
             .optional()?;
         if let Some(number) = number {
@@ -127,7 +117,7 @@ impl<'c> Rows<'c> {
     pub(crate) fn stored_scope(&self, scope: &Scope) -> Attempt<Option<ScopeRow>> {
         let found: Option<(i64, String)> = self
             .conn
-            .prepare_cached("SELECT id, state FROM sync_store_scopes WHERE name = ?1")?
+            .prepare_cached("SELECT id, state FROM sync_store_state WHERE scope = ?1")?
             .query_row([scope.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         let Some((number, state)) = found else {
@@ -148,15 +138,15 @@ impl<'c> Rows<'c> {
     pub(crate) fn scopes(&self) -> Attempt<Vec<ScopeRow>> {
         let mut query = self
             .conn
-            .prepare_cached("SELECT state FROM sync_store_scopes ORDER BY name")?;
+            .prepare_cached("SELECT state FROM sync_store_state WHERE id > 0 ORDER BY scope")?;
         let states = query.query_map([], |row| row.get::<_, String>(0))?;
         states.map(|state| decode_scope(&state?)).collect()
     }
 
     pub(crate) fn counts(&self, scope: Option<&Scope>) -> Attempt<Counts> {
         let mut query = self.conn.prepare_cached(
-            "SELECT total(pending), total(failed), total(acknowledged) FROM sync_store_scopes \
-             WHERE ?1 IS NULL OR name = ?1",
+            "SELECT total(pending), total(failed), total(acknowledged) FROM sync_store_state \
+             WHERE ?1 IS NULL OR scope = ?1",
         )?;
         Ok(query.query_row([scope.map(Scope::as_str)], |row| {
             // `total` is a float, and exact far beyond any number of entries.

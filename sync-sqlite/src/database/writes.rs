@@ -1,16 +1,17 @@
 //! Storing what a rule of the core has returned.
 
-use std::ops::Deref;
+use std::{collections::BTreeMap, ops::Deref};
 
 use rusqlite::{Connection, params};
 use sync_core::{
     model::{EntityType, RecordKey, Scope},
     overlay::{EntryWrite, Writes},
-    store::{BaseRow, Conflict, Entry, Meta, RecordRow, ScopeRow},
+    store::{BaseRow, Conflict, Entry, Meta, RecordRow, ScopeRow, Seq},
 };
 
 use super::{
-    entries::{is_doubted, state_number},
+    entries::{decode_entry, is_doubted, state_number},
+    overlaid::Known,
     project::Views,
     scopes::{Place, Rows, signed},
 };
@@ -26,6 +27,7 @@ pub(crate) struct Writing<'c> {
     rows: Rows<'c>,
     projections: &'c Projections,
     views: Views,
+    pub(super) known: Option<Known>,
     changed: bool,
     counted: bool,
 }
@@ -54,19 +56,24 @@ pub(super) const REMOVE_RECORD: &str =
     "DELETE FROM sync_store_records WHERE scope = ?1 AND type = ?2 AND entity_id = ?3";
 
 impl<'c> Writing<'c> {
-    pub(super) fn new(conn: &'c Connection, projections: &'c Projections) -> Self {
+    pub(super) fn new(
+        conn: &'c Connection,
+        projections: &'c Projections,
+        known: Option<Known>,
+    ) -> Self {
         Self {
             rows: Rows::new(conn),
             projections,
             views: Views::new(),
+            known,
             changed: false,
             counted: false,
         }
     }
 
-    /// What was read, and the views that the app's tables have to be brought up to.
-    pub(super) fn finish(self) -> (Rows<'c>, Views) {
-        (self.rows, self.views)
+    /// What was read, the views that the app's tables have to be brought up to, and what stays known.
+    pub(super) fn finish(self) -> (Rows<'c>, Views, Option<Known>) {
+        (self.rows, self.views, self.known)
     }
 
     /// Whether the app has tables for records of this type.
@@ -85,7 +92,7 @@ impl<'c> Writing<'c> {
     pub(super) fn count(&mut self) -> Attempt<()> {
         if !self.counted {
             self.conn
-                .prepare_cached("UPDATE sync_store_meta SET written = written + 1")?
+                .prepare_cached("UPDATE sync_store_state SET written = written + 1 WHERE id = 0")?
                 .execute([])?;
         }
         Ok(())
@@ -122,18 +129,21 @@ impl<'c> Writing<'c> {
         for row in scopes {
             self.put_scope(row)?;
         }
-        for (key, base) in bases {
-            self.put_base(key, base.as_ref())?;
-        }
+        let mut lists = Lists::default();
         for write in entries {
             match write {
-                EntryWrite::Put(entry) => self.put_entry(entry)?,
-                EntryWrite::Remove { seq, .. } => {
-                    self.conn
-                        .prepare_cached("DELETE FROM sync_store_entries WHERE seq = ?1")?
-                        .execute([signed(seq.0)])?;
-                }
+                EntryWrite::Put(entry) => self.put_entry(entry, &mut lists)?,
+                EntryWrite::Remove { scope, seq } => self.remove_entry(scope, *seq, &mut lists)?,
             }
+        }
+        if !bases.is_empty() {
+            self.forget_overlay();
+        }
+        for (key, base) in bases {
+            self.put_base(key, base.as_ref(), &mut lists)?;
+        }
+        for (key, list) in lists.changed {
+            self.put_list(&key, &list)?;
         }
         for (key, record) in records {
             self.put_record(key, record.as_ref())?;
@@ -146,30 +156,12 @@ impl<'c> Writing<'c> {
     }
 
     pub(super) fn put_meta(&mut self, meta: &Meta) -> Attempt<()> {
-        let Meta {
-            account,
-            last_seq,
-            tick,
-            last_mutation,
-            fence,
-            first_generation,
-        } = meta;
         self.change();
         self.conn
             .prepare_cached(
-                "UPDATE sync_store_meta SET account = ?1, last_seq = ?2, tick = ?3, \
-                 last_mutation = ?4, fence = ?5, first_generation = ?6, \
-                 written = written + ?7",
+                "UPDATE sync_store_state SET state = ?1, written = written + ?2 WHERE id = 0",
             )?
-            .execute(params![
-                account.as_ref().map(|account| account.as_str()),
-                signed(last_seq.0),
-                signed(tick.0),
-                last_mutation.as_ref().map(|id| *id.as_uuid().as_bytes()),
-                signed(fence.0),
-                signed(first_generation.0),
-                !self.counted,
-            ])?;
+            .execute(params![encode(meta)?, !self.counted])?;
         self.counted = true;
         Ok(())
     }
@@ -178,15 +170,16 @@ impl<'c> Writing<'c> {
         self.change();
         self.conn
             .prepare_cached(
-                "INSERT INTO sync_store_scopes (name, state) VALUES (?1, ?2) \
-                 ON CONFLICT (name) DO UPDATE SET state = excluded.state",
+                "INSERT INTO sync_store_state (scope, state) VALUES (?1, ?2) \
+                 ON CONFLICT (scope) DO UPDATE SET state = excluded.state",
             )?
             .execute(params![row.scope.as_str(), encode(row)?])?;
         Ok(())
     }
 
-    fn put_base(&self, key: &RecordKey, base: Option<&BaseRow>) -> Attempt<()> {
+    fn put_base(&self, key: &RecordKey, base: Option<&BaseRow>, lists: &mut Lists) -> Attempt<()> {
         let place = self.placed(key)?;
+        let list = lists.take(self, key)?;
         let Some(base) = base else {
             self.conn
                 .prepare_cached(
@@ -202,13 +195,14 @@ impl<'c> Writing<'c> {
         self.conn
             .prepare_cached(
                 "INSERT OR REPLACE INTO sync_store_bases \
-                 (scope, type, entity_id, schema, seq, generation, payload) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                 (scope, type, entity_id, entries, schema, seq, generation, payload) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )?
             .execute(params![
                 place.scope,
                 place.entity_type,
                 place.id,
+                encode(&list)?,
                 schema,
                 base.seq.map(signed),
                 signed(base.generation.0),
@@ -217,26 +211,80 @@ impl<'c> Writing<'c> {
         Ok(())
     }
 
-    fn put_entry(&self, entry: &Entry) -> Attempt<()> {
-        let place = self.placed(&entry.mutation.key)?;
+    /// Stores which entries a record has, where its base stays as it is.
+    fn put_list(&self, key: &RecordKey, list: &[Seq]) -> Attempt<()> {
+        let place = self.placed(key)?;
         self.conn
             .prepare_cached(
-                "INSERT INTO sync_store_entries \
-                 (seq, mutation, scope, type, entity_id, state, doubted, entry) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
-                 ON CONFLICT (seq) DO UPDATE SET \
-                 state = excluded.state, doubted = excluded.doubted, entry = excluded.entry",
+                "UPDATE sync_store_bases SET entries = ?4 \
+                 WHERE scope = ?1 AND type = ?2 AND entity_id = ?3",
             )?
             .execute(params![
-                signed(entry.seq.0),
-                entry.mutation.id.as_uuid().as_bytes(),
                 place.scope,
                 place.entity_type,
                 place.id,
-                state_number(entry.kind()),
-                is_doubted(entry),
-                encode(entry)?,
+                encode(&list)?
             ])?;
+        Ok(())
+    }
+
+    fn put_entry(&self, entry: &Entry, lists: &mut Lists) -> Attempt<()> {
+        let place = self.placed(&entry.mutation.key)?;
+        let json = encode(entry)?;
+        let moved = self
+            .conn
+            .prepare_cached(
+                "UPDATE sync_store_entries SET state = ?3, sent = ?4, doubted = ?5, entry = ?6 \
+                 WHERE scope = ?1 AND seq = ?2",
+            )?
+            .execute(params![
+                place.scope,
+                signed(entry.seq.0),
+                state_number(entry.kind()),
+                entry.was_sent(),
+                is_doubted(entry),
+                json,
+            ])?;
+        if moved > 0 {
+            return Ok(());
+        }
+        self.conn
+            .prepare_cached(
+                "INSERT INTO sync_store_entries \
+                 (scope, seq, state, sent, doubted, entry, type, mutation, entity_id) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            )?
+            .execute(params![
+                place.scope,
+                signed(entry.seq.0),
+                state_number(entry.kind()),
+                entry.was_sent(),
+                is_doubted(entry),
+                json,
+                place.entity_type,
+                entry.mutation.id.as_uuid().as_bytes(),
+                place.id,
+            ])?;
+        lists.of(self, &entry.mutation.key)?.push(entry.seq);
+        Ok(())
+    }
+
+    fn remove_entry(&self, scope: &Scope, seq: Seq, lists: &mut Lists) -> Attempt<()> {
+        let number = self.numbered_scope(scope)?;
+        let gone = self
+            .conn
+            .prepare_cached(
+                "DELETE FROM sync_store_entries WHERE scope = ?1 AND seq = ?2 RETURNING entry",
+            )?
+            .query_map(params![number, signed(seq.0)], |row| {
+                row.get::<_, String>(0)
+            })?
+            .next()
+            .transpose()?;
+        if let Some(entry) = gone {
+            let key = decode_entry(&entry)?.mutation.key;
+            lists.of(self, &key)?.retain(|listed| *listed != seq);
+        }
         Ok(())
     }
 
@@ -313,7 +361,32 @@ impl<'c> Writing<'c> {
     }
 }
 
+/// Which entries the records have whose entries come or go in a transaction.
+#[derive(Debug, Default)]
+struct Lists {
+    changed: BTreeMap<RecordKey, Vec<Seq>>,
+}
+
+impl Lists {
+    /// The list of a record, to be changed.
+    fn of(&mut self, tx: &Writing<'_>, key: &RecordKey) -> Attempt<&mut Vec<Seq>> {
+        if !self.changed.contains_key(key) {
+            let list = tx.listed(&tx.placed(key)?)?;
+            self.changed.insert(key.clone(), list.unwrap_or_default());
+        }
+        Ok(self.changed.entry(key.clone()).or_default())
+    }
+
+    /// The list of a record that is stored together with its base.
+    fn take(&mut self, tx: &Writing<'_>, key: &RecordKey) -> Attempt<Vec<Seq>> {
+        match self.changed.remove(key) {
+            Some(list) => Ok(list),
+            None => Ok(tx.listed(&tx.placed(key)?)?.unwrap_or_default()),
+        }
+    }
+}
+
 /// A row as JSON text.
-pub(super) fn encode<T: serde::Serialize>(row: &T) -> Attempt<String> {
+pub(crate) fn encode<T: serde::Serialize>(row: &T) -> Attempt<String> {
     serde_json::to_string(row).map_err(|error| Failure::undecodable("a row to be stored", &error))
 }

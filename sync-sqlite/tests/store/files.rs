@@ -126,6 +126,59 @@ async fn a_wipe_by_one_store_leaves_nothing_for_another_to_mistake() {
 }
 
 #[tokio::test]
+async fn a_page_does_not_overwrite_an_edit_that_another_store_has_just_made() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("app.db");
+    let leader = SqliteStore::open(&path).await.unwrap();
+    let follower = SqliteStore::open(&path).await.unwrap();
+    let fence = lead(&leader).await;
+    enqueue(&leader, &key("a", "0"), create("1"), 1).await;
+    let change = |id: &str, seq| vec![put("feed_log", id, "\"pulled\"", seq)];
+    pull(&leader, fence, "a", page(change("1", 1), "c1", true)).await;
+    pull(&leader, fence, "a", page(change("2", 2), "c2", true)).await;
+    // What the leader knows of the overlay is out of date from here on.
+    enqueue(&follower, &key("a", "3"), create("\"mine\""), 2).await;
+    pull(&leader, fence, "a", page(change("3", 3), "c3", true)).await;
+    assert_eq!(
+        json(&leader, &key("a", "3")).await.as_deref(),
+        Some("\"mine\"")
+    );
+    // Nor one of its own.
+    enqueue(&leader, &key("a", "4"), create("\"mine\""), 3).await;
+    pull(&leader, fence, "a", page(change("4", 4), "c4", true)).await;
+    assert_eq!(
+        json(&leader, &key("a", "4")).await.as_deref(),
+        Some("\"mine\"")
+    );
+}
+
+#[tokio::test]
+async fn a_small_page_meets_the_few_of_its_records_among_many_that_are_edited() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(directory.path().join("app.db"))
+        .await
+        .unwrap();
+    let fence = lead(&store).await;
+    for n in 0..40 {
+        enqueue(&store, &key("a", &uuid(n)), create("\"mine\""), 1).await;
+    }
+    let changes = vec![
+        put("feed_log", &uuid(7), "\"pulled\"", 1),
+        put("feed_log", &uuid(70), "\"pulled\"", 2),
+    ];
+    pull(&store, fence, "a", page(changes, "c1", true)).await;
+    assert_eq!(
+        json(&store, &key("a", &uuid(7))).await.as_deref(),
+        Some("\"mine\"")
+    );
+    assert_eq!(
+        json(&store, &key("a", &uuid(70))).await.as_deref(),
+        Some("\"pulled\"")
+    );
+    assert_eq!(store.counts(None).await.unwrap().pending, 40);
+}
+
+#[tokio::test]
 async fn a_database_of_a_newer_version_is_refused_and_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("app.db");

@@ -130,6 +130,26 @@ async fn a_crash_before_or_after_any_step_loses_and_repeats_nothing() {
 }
 
 #[tokio::test]
+async fn an_edit_of_a_scope_that_nobody_watches_is_confirmed_after_a_crash() {
+    let server = TestServer::new();
+    let store = FaultyStore::new(MemoryStore::new());
+    let phone = server.device_on("alice", store.clone()).await.unwrap();
+    store.fail_next(StoreCall::Apply, StoreFault::StopBefore);
+    phone.scope(BABY).create(&feed("f1", 1)).await.unwrap();
+    server.run_for(std::time::Duration::from_secs(5)).await;
+    let counts = phone.engine().status().await.unwrap().counts;
+    assert_eq!((counts.pending, counts.acknowledged), (0, 1));
+    phone.restart(&server).await.unwrap();
+    server.settle().await;
+    assert_eq!(
+        phone.engine().status().await.unwrap().counts.acknowledged,
+        0
+    );
+    let engine = phone.engine();
+    server.run(engine.wipe(false)).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_full_disk_refuses_an_edit_and_takes_the_next() {
     let server = TestServer::new();
     let store = FaultyStore::new(MemoryStore::new());

@@ -1,6 +1,6 @@
 //! Gaining the lead, and giving it up.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use futures::FutureExt;
 
@@ -8,7 +8,9 @@ use super::{super::DriverState, Driver};
 use crate::{
     coordination::Lease,
     error::{StoreError, StoreErrorKind},
+    model::Scope,
     scheduler::{self, Action},
+    store::{EntryFilter, EntryKind},
 };
 
 /// How long an engine waits for the lead before it takes another one to have it.
@@ -58,6 +60,7 @@ impl Driver {
                 self.lease = Some(lease);
                 self.work.fence = fence;
                 self.feed(scheduler::Event::Started);
+                self.confirm_what_was_left().await;
             }
             Err(error) => {
                 self.work.report_error(&error);
@@ -69,6 +72,28 @@ impl Driver {
                     _ => self.lead_again_at = Some(self.now() + LEAD_AGAIN),
                 }
             }
+        }
+    }
+
+    /// Pulls the scopes with acknowledged entries, active or not: the pull that would have confirmed them may have
+    /// ended with an earlier lead.
+    async fn confirm_what_was_left(&mut self) {
+        let filter = EntryFilter {
+            state: Some(EntryKind::Acknowledged),
+            ..EntryFilter::default()
+        };
+        match self.work.shared.store.entries(filter).await {
+            Ok(entries) => {
+                let scopes: BTreeSet<Scope> = entries
+                    .into_iter()
+                    .map(|entry| entry.mutation.key.scope)
+                    .collect();
+                for scope in scopes {
+                    self.feed(scheduler::Event::Poked(scope));
+                }
+            }
+            // They stay acknowledged, and are confirmed when their scope is pulled next.
+            Err(error) => self.work.report_error(&error),
         }
     }
 

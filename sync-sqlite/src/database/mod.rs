@@ -186,8 +186,10 @@ mod tests {
     use sync_core::{
         error::StoreErrorKind,
         model::{Account, Op, Payload, RecordKey, Schema},
-        store::{Edit, EnqueueRequest, EntryFilter, Stamp},
+        policy::NoUpgrade,
+        store::{Edit, EnqueueRequest, EntryFilter, Pick, Stamp, TakeRequest},
         time::Timestamp,
+        transport::ServerTraits,
     };
 
     use super::*;
@@ -249,5 +251,42 @@ mod tests {
         limit(&database, 10_000);
         database.enqueue(&enqueueing("with room")).unwrap();
         assert_eq!(stored(&mut database), (enqueued + 1, enqueued + 1));
+    }
+
+    #[test]
+    fn a_call_waits_for_the_disk_as_the_settings_say_and_a_take_always() {
+        let waits = |durability: Durability| {
+            let directory = tempfile::tempdir().unwrap();
+            let conn = Connection::open(directory.path().join("app.db")).unwrap();
+            conn.pragma_update(None, "journal_mode", "WAL").unwrap();
+            schema::migrate(&conn).unwrap();
+            let mut database = Database::new(conn, durability, Projections::default());
+            database.bind(&Account::from("ann")).unwrap();
+            // SQLite's own word for it: 1 is NORMAL, 2 is FULL.
+            let level = |database: &Database| -> i64 {
+                let pragma = database
+                    .conn
+                    .query_row("PRAGMA synchronous", [], |row| row.get(0));
+                pragma.unwrap()
+            };
+            database.enqueue(&enqueueing("1")).unwrap();
+            let enqueued = level(&database);
+            let fence = database.lead(&Account::from("ann")).unwrap();
+            let led = level(&database);
+            let taken = database.take(&TakeRequest {
+                fence,
+                now: Timestamp::from_millis(1),
+                pick: Pick::default(),
+                max_count: 1,
+                max_bytes: 1,
+                traits: ServerTraits::default(),
+                upgrade: Arc::new(NoUpgrade),
+            });
+            assert_eq!(taken.unwrap().entries.len(), 1);
+            (enqueued, led, level(&database))
+        };
+        assert_eq!(waits(Durability::Full), (2, 2, 2));
+        assert_eq!(waits(Durability::Edits), (2, 1, 2));
+        assert_eq!(waits(Durability::Process), (1, 1, 2));
     }
 }

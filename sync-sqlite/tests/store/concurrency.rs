@@ -86,9 +86,14 @@ async fn reads_do_not_wait_for_a_transaction_that_is_under_way() {
         .await
         .unwrap();
     // The transaction holds the write lock now; what it has done is not seen, and nobody waits for it.
-    assert_eq!(json(&store, &record).await.as_deref(), Some("\"mine\""));
-    assert_eq!(store.counts(None).await.unwrap().pending, 1);
-    assert_eq!(store.count(Scope::from("a"), None).await.unwrap(), 1);
+    let reads = async {
+        assert_eq!(json(&store, &record).await.as_deref(), Some("\"mine\""));
+        assert_eq!(store.counts(None).await.unwrap().pending, 1);
+        assert_eq!(store.count(Scope::from("a"), None).await.unwrap(), 1);
+    };
+    tokio::time::timeout(Duration::from_secs(30), reads)
+        .await
+        .expect("reads that do not wait");
     let_go.send(()).unwrap();
     settling.await.unwrap().unwrap();
     assert_eq!(json(&store, &record).await.as_deref(), Some("\"theirs\""));

@@ -209,7 +209,6 @@ impl Builder {
             [],
             |_| Ok(()),
         )?;
-        conn.pragma_update(None, "synchronous", "NORMAL")?;
         // Where a plain `fsync` leaves data in the drive's cache, as on Apple's systems, ask for more.
         conn.pragma_update(None, "fullfsync", true)?;
         // For the tables of projections; those of the store have none.

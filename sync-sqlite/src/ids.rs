@@ -184,6 +184,15 @@ mod tests {
             (digits(), 0..36_usize, "[ -~]?[ -~]?").prop_map(|(text, at, other)| {
                 format!("{}{other}{}", &text[..at], &text[(at + 1).min(36)..])
             }),
+            (digits(), 0..36_usize, "[!,./:@G`g~]").prop_map(|(text, at, other)| {
+                format!("{}{other}{}", &text[..at], &text[at + 1..])
+            }),
+            (
+                digits(),
+                proptest::sample::select(HYPHENS.to_vec()),
+                "[ ,./]"
+            )
+                .prop_map(|(text, at, other)| format!("{}{other}", &text[..at])),
             (digits(), 0..37_usize).prop_map(|(text, to)| text[..to].to_owned()),
             (digits(), any::<String>()).prop_map(|(text, tail)| text + &tail),
             any::<String>(),

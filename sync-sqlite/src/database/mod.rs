@@ -46,8 +46,8 @@ use crate::{
 pub(crate) struct Database {
     conn: Connection,
     durability: Durability,
-    /// Whether commits wait for the disk at present; see [`Database::flush`].
-    flushing: bool,
+    /// Whether commits wait for the disk at present, once that was said; see [`Database::flush`].
+    flushing: Option<bool>,
     projections: Projections,
     /// How many of the transactions that `sync_store_state` counts were made here.
     written: u64,
@@ -70,7 +70,7 @@ impl Database {
         Self {
             conn,
             durability,
-            flushing: false,
+            flushing: None,
             projections,
             written: 0,
             known: None,
@@ -171,11 +171,11 @@ impl Database {
             (Flush::Always, _) | (_, Durability::Full) | (Flush::Edit, Durability::Edits) => true,
             (Flush::Edit, Durability::Process) | (Flush::Later, _) => false,
         };
-        if wanted != self.flushing {
+        if self.flushing != Some(wanted) {
             let level = if wanted { "FULL" } else { "NORMAL" };
             self.conn
                 .execute_batch(&format!("PRAGMA synchronous = {level}"))?;
-            self.flushing = wanted;
+            self.flushing = Some(wanted);
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use sync_core::{
     coordination::{Notice, Notices, PeerId},
     model::Scope,
     store::{Coordination, CursorStore, Outbox},
-    time::Clock,
+    time::{Clock, Time},
 };
 use sync_sqlite::SqliteStore;
 use sync_testing::VirtualClock;
@@ -97,6 +97,7 @@ async fn renewing_a_lease_is_no_news() {
     let path = directory.path().join("app.db");
     let (one, two) = (process(&path).await, process(&path).await);
     let clock = VirtualClock::new();
+    lead(&two).await;
     let leadership = one.leadership();
     let acquired = leadership.acquire(Arc::new(clock.clone())).now_or_never();
     let mut lease = acquired.unwrap().unwrap();
@@ -112,6 +113,8 @@ async fn renewing_a_lease_is_no_news() {
                 }
             })
             .await;
+        // Not even together with what the listener's own store has done.
+        enqueue(&two, &key("a", "1"), create("1"), 1).await;
         assert_eq!(heard(&mut of_two, &clock).await, []);
     }
 }
@@ -144,6 +147,9 @@ async fn what_a_follower_asks_for_reaches_the_process_that_leads() {
     // The leader performs a sync itself: it asks nobody.
     leader.peers().send(PeerId(1), &active);
     assert_eq!(heard(&mut of_follower, &clock).await, []);
+    // And what a store has left for others is not for itself, when it comes to look.
+    lead(&leader).await;
+    assert_eq!(heard(&mut of_follower, &clock).await, [Notice::Changed]);
 }
 
 #[tokio::test]
@@ -164,8 +170,9 @@ async fn a_notice_that_is_waited_for_in_many_attempts_is_not_lost() {
         if let Some(notice) = notices.next().now_or_never() {
             break notice;
         }
+        two.bind(account()).await.unwrap();
         clock.advance(Duration::from_millis(10));
-        tokio::task::yield_now().await;
+        assert!(clock.now() < Time::from_millis(1_000));
     };
     assert_eq!(notice, Notice::Changed);
 }

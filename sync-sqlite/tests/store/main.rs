@@ -7,6 +7,7 @@
 
 mod concurrency;
 mod differential;
+mod engines;
 mod files;
 mod leading;
 mod payloads;

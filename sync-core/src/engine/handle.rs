@@ -214,7 +214,10 @@ impl SyncEngine {
         Ok(self.shared.store.conflicts(scope).await?)
     }
 
-    /// Forgets conflicts that the user has seen.
+    /// Forgets conflicts that the user has seen. It writes nothing: the record stays as the conflict has ended.
+    ///
+    /// A user who insists on the own side writes it again: by [`create`](ScopeHandle::create) where theirs was a
+    /// delete, by [`delete`](ScopeHandle::delete) where mine was, else by [`update`](ScopeHandle::update).
     ///
     /// # Errors
     /// Those of the store.

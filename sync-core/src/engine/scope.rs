@@ -51,8 +51,10 @@ impl ScopeHandle {
         self.edits().create(value)?.enqueue_one().await
     }
 
-    /// Replaces a record as a whole. When this returns it is durable, and every handle sees it. One that is not
-    /// there is brought back, and marked as revived.
+    /// Replaces a record as a whole. When this returns it is durable, and every handle sees it.
+    ///
+    /// One that was deleted shows again, marked as revived, but only until the server answers: to the server, the
+    /// update of a deleted record is a conflict with its delete. [`create`](Self::create) brings it back for good.
     ///
     /// # Errors
     /// [`EngineError::Encode`]; those of the store.

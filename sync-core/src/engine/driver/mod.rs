@@ -158,6 +158,10 @@ impl Driver {
 
     /// As [`run`](Self::run), but returns as soon as everything is done that can be done now, or `limit` has
     /// passed: for the background tasks of mobile systems, and for tests. It can be called again.
+    ///
+    /// *Can be done now* is less than *done*: where another engine leads, or the engine is paused, edits may still be
+    /// pending. [`SyncEngine::status`](super::SyncEngine::status) counts them. A program that ends afterwards drops
+    /// the driver and closes its store first, so that the lead is given up and not left to run out.
     pub async fn run_until_idle(&mut self, limit: Duration) -> RunEnd {
         self.set_state(DriverState::Starting);
         let until = self.now() + limit;

@@ -80,6 +80,8 @@ pub trait Projection: Send + Sync + fmt::Debug + 'static {
 
     /// Puts a record, whether it was there before or not.
     ///
+    /// The payload is as it is stored, in the format version `record.schema`: an entity's `upgrade` is not applied.
+    ///
     /// # Errors
     /// The record is then left out.
     fn put(&self, tables: &Connection, record: &RecordRow) -> Result<(), ProjectionError>;

@@ -42,7 +42,8 @@ const SETTLE: Duration = Duration::from_secs(12);
 /// same server.
 ///
 /// Time is virtual, and passes only in [`settle`](Self::settle), [`run_for`](Self::run_for) and
-/// [`run`](Self::run); the devices' drivers run only there, too.
+/// [`run`](Self::run); the devices' drivers run only there, too. What waits for a driver (`sync_now`, `idle`, `drain`,
+/// `shutdown`, `wipe`) must be awaited inside `run`, as `server.run(engine.sync_now([]))`; outside, it never returns.
 #[derive(Clone)]
 pub struct TestServer {
     inner: Arc<Inner>,

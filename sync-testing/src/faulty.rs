@@ -51,6 +51,7 @@ pub enum StoreCall {
 
 /// What happens at a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StoreFault {
     /// It fails with an error of this kind, and nothing is changed.
     Error(StoreErrorKind),

@@ -161,7 +161,8 @@ impl Driver {
     ///
     /// *Can be done now* is less than *done*: where another engine leads, or the engine is paused, edits may still be
     /// pending. [`SyncEngine::status`](super::SyncEngine::status) counts them. A program that ends afterwards drops
-    /// the driver and closes its store first, so that the lead is given up and not left to run out.
+    /// the driver and closes its store first, so that the lead is given up and not left to run out. Until then
+    /// it keeps the lead, and no other engine of the process can have it.
     pub async fn run_until_idle(&mut self, limit: Duration) -> RunEnd {
         self.set_state(DriverState::Starting);
         let until = self.now() + limit;

@@ -90,7 +90,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn Error>> {
         .timeout(Duration::from_secs(10))
         .build()?;
     let store = SqliteStore::open(&file).await?;
-    let (engine, mut driver) = SyncEngine::builder(store, transport)
+    let (engine, mut driver) = SyncEngine::builder(store.clone(), transport)
         .account(account)
         .open()
         .await?;
@@ -107,6 +107,9 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn Error>> {
             edits.enqueue().await?;
             // It is durable already. Whoever leads this file sends it: this program, or another that watches.
             driver.run_until_idle(Duration::from_secs(3)).await;
+            // So that the lead is given up now, and not when it runs out.
+            drop(driver);
+            store.close().await;
         }
         (["list"], _) => print_list(scope.list_untyped(TYPE).await?),
         (["sync"], _) => {

@@ -57,7 +57,7 @@ impl Projection for Babies {
     }
 
     fn put(&self, tables: &Connection, record: &RecordRow) -> Result<(), ProjectionError> {
-        let baby: Baby = record.payload.decode()?;
+        let baby: Baby = record.decode()?;
         let sql = "INSERT INTO babies VALUES (?1, ?2)
                    ON CONFLICT (id) DO UPDATE SET name = excluded.name";
         tables
@@ -96,7 +96,7 @@ impl Projection for Feeds {
     }
 
     fn put(&self, tables: &Connection, record: &RecordRow) -> Result<(), ProjectionError> {
-        let feed: Feed = record.payload.decode()?;
+        let feed: Feed = record.decode()?;
         let sql = "INSERT INTO feeds VALUES (?1, ?2, ?3) ON CONFLICT (id)
                    DO UPDATE SET baby = excluded.baby, amount_ml = excluded.amount_ml";
         tables

@@ -48,6 +48,8 @@ pub trait Entity: Serialize + DeserializeOwned + Send + 'static {
     ///
     /// # Errors
     /// In the app's words; the record is then reported as not readable, and the mutation sent as it is.
+    ///
+    /// Records of a *newer* format version are never handed to an older app's type: they are reported as not readable.
     fn upgrade(from: u32, json: serde_json::Value) -> Result<serde_json::Value, String> {
         Err(format!(
             "no upgrade of {} from format {from} to {}: {json_kind}",
@@ -86,22 +88,34 @@ impl From<RecordRow> for Untyped {
     }
 }
 
-/// The value of a stored record, upgraded if it is of an older format version.
-pub(super) fn decode<T: Entity>(row: &RecordRow) -> Result<T, EngineError> {
-    let from = row.schema.0;
-    let unreadable = |reason: String| EngineError::Unreadable {
-        key: row.key.to_string(),
-        reason,
-    };
-    if from == 0 || from >= T::SCHEMA {
-        return row.payload.decode().map_err(|e| unreadable(e.to_string()));
+impl RecordRow {
+    /// The value of a record: as it is stored, or upgraded, if it is of an older format version.
+    ///
+    /// # Errors
+    /// [`EngineError::Unreadable`], also for a record of a newer format version: writing back what this version of the
+    /// app understands of it would drop the rest.
+    pub fn decode<T: Entity>(&self) -> Result<T, EngineError> {
+        let from = self.schema.0;
+        let unreadable = |reason: String| EngineError::Unreadable {
+            key: self.key.to_string(),
+            reason,
+        };
+        if from > T::SCHEMA {
+            return Err(unreadable(format!(
+                "it is of format {from}, and this version of the app knows up to {}; update the app",
+                T::SCHEMA
+            )));
+        }
+        if from == 0 || from == T::SCHEMA {
+            return self.payload.decode().map_err(|e| unreadable(e.to_string()));
+        }
+        let json = self
+            .payload
+            .decode()
+            .map_err(|e| unreadable(e.to_string()))?;
+        let json = T::upgrade(from, json).map_err(unreadable)?;
+        serde_json::from_value(json).map_err(|e| unreadable(e.to_string()))
     }
-    let json = row
-        .payload
-        .decode()
-        .map_err(|e| unreadable(e.to_string()))?;
-    let json = T::upgrade(from, json).map_err(unreadable)?;
-    serde_json::from_value(json).map_err(|e| unreadable(e.to_string()))
 }
 
 type UpgradeFn = fn(u32, serde_json::Value) -> Result<serde_json::Value, String>;

@@ -11,7 +11,7 @@ use std::{
 
 use futures::{Stream, StreamExt};
 
-use super::{EngineError, Entity, Untyped, entity::decode, shared::Shared};
+use super::{EngineError, Entity, Untyped, shared::Shared};
 use crate::{
     error::StoreError,
     model::{EntityId, EntityType, RecordKey, Scope},
@@ -108,7 +108,7 @@ pub struct Live<T> {
 impl<T: Entity> Live<T> {
     pub(super) fn new(shared: Arc<Shared>, scope: Scope) -> Self {
         let inner = watch(shared, scope, T::TYPE.into(), |row, conflict| Item {
-            value: decode(&row),
+            value: row.decode(),
             id: row.key.entity_id,
             marks: row.marks,
             conflict,

@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use super::{
-    EngineError, Entity, Live, LiveUntyped, SyncEngine, Untyped, entity::decode, shared::Command,
-};
+use super::{EngineError, Entity, Live, LiveUntyped, SyncEngine, Untyped, shared::Command};
 use crate::{
     error::StoreErrorKind,
     model::{EntityId, EntityType, Op, Payload, RecordKey, Schema, Scope},
@@ -88,7 +86,7 @@ impl ScopeHandle {
             let Some(row) = self.engine.shared.store.get(key.clone()).await? else {
                 return Ok(None);
             };
-            let mut value: T = decode(&row)?;
+            let mut value: T = row.decode()?;
             change(&mut value);
             let edit = Edit {
                 expect: Some(row.payload),
@@ -120,7 +118,7 @@ impl ScopeHandle {
     /// [`EngineError::Unreadable`]; those of the store.
     pub async fn get<T: Entity>(&self, id: impl Into<EntityId>) -> Result<Option<T>, EngineError> {
         let row = self.engine.shared.store.get(self.key::<T>(id)).await?;
-        row.as_ref().map(decode).transpose()
+        row.as_ref().map(RecordRow::decode).transpose()
     }
 
     /// All records of a type, by id.
@@ -131,7 +129,7 @@ impl ScopeHandle {
         self.rows(T::TYPE.into())
             .await?
             .iter()
-            .map(decode)
+            .map(RecordRow::decode)
             .collect()
     }
 

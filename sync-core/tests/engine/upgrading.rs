@@ -175,3 +175,24 @@ fn a_pulled_record_of_an_older_format_is_read_in_the_newest() {
         assert_eq!(bottles, [bottle("b1", 60)]);
     });
 }
+
+#[test]
+fn an_older_app_does_not_write_back_what_it_has_not_understood_of_a_newer_record() {
+    block_on(async {
+        let app = App::new(MemoryStore::new(), ScriptedTransport::new()).await;
+        let scope = app.engine.scope(BABY);
+        // It would fit the struct of this version; only the `note` would be lost.
+        let json = r#"{"id":"b1","ml":120,"note":"warm"}"#;
+        let op = Op::Create(Payload::parse(json).unwrap());
+        let edits = scope.edits().untyped("feed_log", "b1", op, Schema(3));
+        edits.enqueue().await.unwrap();
+        let changed = scope.update_with("b1", |b: &mut Bottle| b.ml += 1).await;
+        let error = changed.unwrap_err().to_string();
+        assert!(
+            error.contains("of format 3") && error.contains("up to 2"),
+            "{error}"
+        );
+        let kept = scope.get_untyped("feed_log", "b1").await.unwrap().unwrap();
+        assert_eq!(kept.payload.as_str(), json);
+    });
+}

@@ -83,6 +83,7 @@ async fn run(tablet_pulls: bool) -> Outcome<()> {
     ];
     phone.sees(EMMA, &emma).await?;
     tablet.sees(EMMA, &emma).await?;
+    println!("server: of two edits made without knowledge of each other, the later one stands");
     let conflicts = phone.acknowledge_conflicts().await?;
 
     println!("server: takes Bob's access to Noah away");

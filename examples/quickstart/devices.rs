@@ -193,7 +193,7 @@ async fn tell(name: &'static str, engine: SyncEngine, purges: Arc<AtomicU64>) {
         match event {
             Event::Applied { mutations } => {
                 println!(
-                    "{name}:   the server holds {} edit(s) of it",
+                    "{name}:   {} of its edits have reached the server",
                     mutations.len()
                 );
             }

@@ -41,6 +41,16 @@ impl MemoryStore {
         Self::default()
     }
 
+    /// A copy of the database as it stands now; from here on the two go their own ways. A test has with it a device
+    /// that was restored from a backup, or a crash that lost what was not durable.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self {
+            tables: Arc::new(Mutex::new(self.tables().clone())),
+            local: Local::new(),
+        }
+    }
+
     fn tables(&self) -> MutexGuard<'_, Tables> {
         // Every method plans first and stores last, so that a panic in between leaves the tables whole.
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)

@@ -1,0 +1,110 @@
+//! How a case fails.
+
+use std::{error::Error, fmt, panic::Location};
+
+use sync_core::error::{StoreError, StoreErrorKind};
+
+pub(crate) type Outcome<T = ()> = Result<T, Failure>;
+
+/// What a store did that a case does not allow.
+#[derive(Debug)]
+pub struct Failure {
+    kind: FailureKind,
+    message: String,
+    at: &'static Location<'static>,
+    source: Option<StoreError>,
+}
+
+/// How a case failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// The store does not do what the case demands.
+    Broken,
+    /// A call that should have succeeded returned an error.
+    Error,
+}
+
+impl Failure {
+    #[track_caller]
+    pub(crate) fn broken(message: impl Into<String>) -> Self {
+        Self {
+            kind: FailureKind::Broken,
+            message: message.into(),
+            at: Location::caller(),
+            source: None,
+        }
+    }
+
+    /// How the case failed.
+    #[must_use]
+    pub fn kind(&self) -> FailureKind {
+        self.kind
+    }
+}
+
+impl From<StoreError> for Failure {
+    #[track_caller]
+    fn from(error: StoreError) -> Self {
+        Self {
+            kind: FailureKind::Error,
+            message: format!("a call failed: {error}"),
+            at: Location::caller(),
+            source: Some(error),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.message, self.at)
+    }
+}
+
+impl Error for Failure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_ref().map(|error| error as _)
+    }
+}
+
+/// Demands that something holds; `what` says what should.
+#[track_caller]
+pub(crate) fn holds(condition: bool, what: &str) -> Outcome {
+    if condition {
+        return Ok(());
+    }
+    Err(Failure::broken(format!("it should hold that {what}")))
+}
+
+/// Demands that two values are equal; `what` says what they are.
+#[track_caller]
+pub(crate) fn equal<T: PartialEq<U> + fmt::Debug, U: fmt::Debug>(
+    what: &str,
+    found: T,
+    expected: U,
+) -> Outcome {
+    if found == expected {
+        return Ok(());
+    }
+    Err(Failure::broken(format!(
+        "{what} should be {expected:?}, and is {found:?}"
+    )))
+}
+
+/// Demands that a call fails with an error of this kind.
+#[track_caller]
+pub(crate) fn fails<T: fmt::Debug>(
+    what: &str,
+    call: Result<T, StoreError>,
+    expected: &StoreErrorKind,
+) -> Outcome {
+    match call {
+        Err(error) if error.kind() == expected => Ok(()),
+        Err(error) => Err(Failure::broken(format!(
+            "{what} should fail as {expected:?}, and fails with: {error}"
+        ))),
+        Ok(answer) => Err(Failure::broken(format!(
+            "{what} should fail as {expected:?}, and returns {answer:?}"
+        ))),
+    }
+}

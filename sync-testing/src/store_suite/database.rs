@@ -14,8 +14,8 @@ use sync_core::{
     policy::{NoUpgrade, Resolve, ServerWins},
     store::{
         Applied, ApplyOutcome, ApplyRequest, Edit, EnqueueRequest, Enqueued, Entry, EntryFilter,
-        EntryKind, Fence, Pick, RecordRow, SettleReport, SettleRequest, Settlement, Stamp, Store,
-        TakeRequest, Taken, Tick,
+        EntryKind, Fence, Marks, Pick, RecordRow, SettleReport, SettleRequest, Settlement, Stamp,
+        Store, TakeRequest, Taken, Tick,
     },
     time::Timestamp,
     transport::{ServerRecord, ServerTraits, Verdict},
@@ -65,6 +65,24 @@ impl<'a> Database<'a> {
             pages: AtomicU64::new(0),
             traits: ServerTraits::default(),
             resolve: Arc::new(ServerWins),
+        })
+    }
+
+    /// Drops a handle without a farewell, and opens another that goes on with its clock and settings.
+    pub(crate) async fn reopen(&self, device: Device) -> Outcome<Device> {
+        let Device {
+            store,
+            traits,
+            resolve,
+            clock,
+            ..
+        } = device;
+        drop(store);
+        Ok(Device {
+            traits,
+            resolve,
+            clock,
+            ..self.open().await?
         })
     }
 }
@@ -306,6 +324,34 @@ impl Device {
 
     pub(crate) async fn entries(&self) -> Result<Vec<Entry>, StoreError> {
         self.store.entries(EntryFilter::default()).await
+    }
+
+    /// The entry of this mutation.
+    pub(crate) async fn entry(&self, id: MutationId) -> Outcome<Entry> {
+        let entries = self.entries().await?;
+        let found = entries.into_iter().find(|entry| entry.mutation.id == id);
+        found.ok_or_else(|| Failure::broken(format!("there should be an entry of mutation {id}")))
+    }
+
+    /// The mutations of all entries, in the order of the store.
+    pub(crate) async fn order(&self) -> Result<Vec<MutationId>, StoreError> {
+        let entries = self.entries().await?;
+        Ok(entries.iter().map(|entry| entry.mutation.id).collect())
+    }
+
+    /// The word of the [`state`] that the app sees.
+    pub(crate) async fn word(&self, id: &str) -> Result<Option<String>, StoreError> {
+        let view = self.view(id).await?;
+        Ok(view.map(|text| {
+            let word = text.strip_prefix(r#"{"state":""#);
+            let word = word.and_then(|word| word.strip_suffix(r#""}"#));
+            word.map_or_else(|| text.clone(), str::to_owned)
+        }))
+    }
+
+    /// The marks of the record that the app sees.
+    pub(crate) async fn marks(&self, id: &str) -> Result<Option<Marks>, StoreError> {
+        Ok(self.row(id).await?.map(|row| row.marks))
     }
 
     /// The states of a record's entries, in the order of the store.

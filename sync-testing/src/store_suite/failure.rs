@@ -91,6 +91,17 @@ pub(crate) fn equal<T: PartialEq<U> + fmt::Debug, U: fmt::Debug>(
     )))
 }
 
+/// Demands that a call succeeds where a store may be tempted to refuse it.
+#[track_caller]
+pub(crate) fn succeeds<T>(what: &str, call: Result<T, StoreError>) -> Outcome<T> {
+    match call {
+        Ok(answer) => Ok(answer),
+        Err(error) => Err(Failure::broken(format!(
+            "{what} should succeed, and fails with: {error}"
+        ))),
+    }
+}
+
 /// Demands that a call fails with an error of this kind.
 #[track_caller]
 pub(crate) fn fails<T: fmt::Debug>(

@@ -68,6 +68,17 @@ macro_rules! __store_cases {
             outbox {
                 an_edit_is_in_the_view_and_in_the_outbox
                 edits_enqueued_together_are_enqueued_all_or_none
+                entries_keep_the_order_of_the_store_over_scopes_and_after_reopening
+                an_edit_merges_into_the_unsent_last_entry_of_its_record
+                an_edit_is_not_merged_past_another_record
+                a_create_and_its_delete_that_were_never_sent_leave_nothing
+                a_create_and_its_delete_over_what_was_sent_stay_a_delete
+                ids_ascend_while_the_wall_clock_steps_back
+                what_an_edit_was_based_on_is_kept_whatever_is_pulled_since
+                an_edit_for_another_account_is_refused_and_leaves_no_trace
+                what_an_edit_expects_is_compared_by_meaning_not_by_spelling
+                the_counts_are_those_of_the_entries
+                entries_are_listed_by_scope_and_record_and_state
             }
         }
     };

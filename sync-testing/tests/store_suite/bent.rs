@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
+    pin::Pin,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -20,6 +21,9 @@ use sync_core::{
     time::Timestamp,
 };
 use sync_testing::store_suite::Subject;
+
+/// A call under way.
+pub(crate) type Called<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
 /// Makes each method of a bug pass its call on, and the wrapper's methods call the bug's.
 macro_rules! roles {
@@ -55,8 +59,16 @@ macro_rules! roles {
             #[async_trait]
             impl $role for BentStore {
                 $(
-                    async fn $method(&self, $($argument: $type),*) -> Result<$answer, StoreError> {
-                        self.bug.$method(&self.inner, $($argument),*).await
+                    // Not an `async fn`, so that a bug may lie before the first poll.
+                    fn $method<'life0, 'async_trait>(
+                        &'life0 self,
+                        $($argument: $type),*
+                    ) -> Called<'async_trait, $answer>
+                    where
+                        'life0: 'async_trait,
+                        Self: 'async_trait,
+                    {
+                        self.bug.$method(&self.inner, $($argument),*)
                     }
                 )*
             }

@@ -1,5 +1,7 @@
 //! The cases, by what they are about. A case is listed once, below.
 
+mod crashes;
+mod dropped;
 mod outbox;
 
 use std::{fmt, future::Future, pin::Pin};
@@ -79,6 +81,29 @@ macro_rules! __store_cases {
                 what_an_edit_expects_is_compared_by_meaning_not_by_spelling
                 the_counts_are_those_of_the_entries
                 entries_are_listed_by_scope_and_record_and_state
+            }
+            crashes {
+                edits_survive_a_crash
+                what_was_sent_is_known_to_be_sent_after_a_crash
+                answers_survive_a_crash
+                a_page_and_its_cursor_survive_a_crash_together
+                a_resync_goes_on_after_a_crash_at_each_of_its_steps
+                what_the_app_decides_survives_a_crash
+                a_crash_sets_no_counter_back
+            }
+            dropped {
+                a_call_that_was_never_polled_has_no_effect
+                an_enqueue_that_was_dropped_is_whole_or_absent
+                a_take_that_was_dropped_is_whole_or_absent
+                a_settlement_that_was_dropped_is_whole_or_absent
+                a_retry_or_a_discard_that_was_dropped_is_whole_or_absent
+                a_binding_or_a_lead_that_was_dropped_is_whole_or_absent
+                a_page_that_was_dropped_is_applied_whole_or_not_at_all
+                a_resync_that_was_dropped_has_begun_or_has_not
+                a_step_of_a_sweep_that_was_dropped_is_whole_or_absent
+                a_purge_that_was_dropped_is_whole_or_absent
+                a_wipe_that_was_dropped_is_whole_or_absent
+                an_acknowledgement_that_was_dropped_is_whole_or_absent
             }
         }
     };

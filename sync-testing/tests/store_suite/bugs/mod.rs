@@ -1,5 +1,7 @@
 //! A bug for each case. A bug is listed once, below, with the case that must catch it and what it does wrong.
 
+mod crashes;
+mod dropped;
 mod outbox;
 
 use crate::bent::Bug;
@@ -37,5 +39,30 @@ planted! {
         what_an_edit_expects_is_compared_by_meaning_not_by_spelling: ComparesText, "what an edit expects is compared as text";
         the_counts_are_those_of_the_entries: CountsAllScopes, "the counts of a scope are those of all";
         entries_are_listed_by_scope_and_record_and_state: ListsByOneCondition, "a record's entries are listed whatever their state";
+    }
+    crashes {
+        edits_survive_a_crash: ReturnsBeforeTheCommit, "an enqueue returns before it is committed";
+        what_was_sent_is_known_to_be_sent_after_a_crash: KeepsTheMarkInMemory, "that an entry was sent is known in memory alone";
+        answers_survive_a_crash: KeepsAnswersInMemory, "answers are written with the next call";
+        a_page_and_its_cursor_survive_a_crash_together: SavesTheCursorFirst, "the cursor is saved first, the records in another transaction";
+        a_resync_goes_on_after_a_crash_at_each_of_its_steps: KeepsTheSweepInMemory, "that a sweep is due is known in memory alone";
+        what_the_app_decides_survives_a_crash: HidesConflictsInMemory, "acknowledged conflicts are hidden, not removed";
+        a_crash_sets_no_counter_back: CountsLeadsInMemory, "leads are counted in memory";
+    }
+    dropped {
+        a_call_that_was_never_polled_has_no_effect: BeginsWhenCalled, "an enqueue is made when it is called, not when it is polled";
+        an_enqueue_that_was_dropped_is_whole_or_absent: EnqueuesInSteps, "waits between two edits of a call";
+        a_take_that_was_dropped_is_whole_or_absent: TakesInSteps, "waits between two entries of a batch";
+        a_settlement_that_was_dropped_is_whole_or_absent: SettlesInSteps, "waits between two answers of a call";
+        a_retry_or_a_discard_that_was_dropped_is_whole_or_absent: RetriesInSteps, "drops the failed entries, waits, enqueues their edit";
+        a_retry_or_a_discard_that_was_dropped_is_whole_or_absent: DiscardsInSteps, "puts the failed entries back, waits, deletes the record";
+        a_binding_or_a_lead_that_was_dropped_is_whole_or_absent: BindsInSteps, "makes the row of the account, waits, fills it in";
+        a_page_that_was_dropped_is_applied_whole_or_not_at_all: AppliesInSteps, "waits in the middle of a page";
+        a_resync_that_was_dropped_has_begun_or_has_not: ResyncsInSteps, "raises the generation, waits, puts acknowledged entries back";
+        a_step_of_a_sweep_that_was_dropped_is_whole_or_absent: SweepsInSteps, "waits between two records";
+        a_purge_that_was_dropped_is_whole_or_absent: PurgesInSteps, "forgets the cursor, waits, removes the records";
+        a_wipe_that_was_dropped_is_whole_or_absent: WipesInSteps, "empties the tables one after the other";
+        an_acknowledgement_that_was_dropped_is_whole_or_absent: AcknowledgesConflictsInSteps, "waits between two conflicts";
+        an_acknowledgement_that_was_dropped_is_whole_or_absent: AcknowledgesRevokedInSteps, "waits between two revoked mutations";
     }
 }

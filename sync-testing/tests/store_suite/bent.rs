@@ -138,10 +138,13 @@ impl Coordination for BentStore {
     }
 }
 
+/// By the name of the database.
+type Stores = BTreeMap<String, (MemoryStore, Arc<dyn Bug>)>;
+
 /// Databases in memory, each with the bug.
 pub(crate) struct Bent {
     bug: fn() -> Box<dyn Bug>,
-    stores: Mutex<BTreeMap<String, (MemoryStore, Arc<dyn Bug>)>>,
+    stores: Mutex<Stores>,
 }
 
 impl Bent {

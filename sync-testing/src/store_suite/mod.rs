@@ -33,6 +33,7 @@ mod cases;
 mod database;
 mod failure;
 mod held;
+mod history;
 mod page;
 mod polled;
 mod report;
@@ -40,6 +41,7 @@ mod subject;
 
 pub use cases::{Case, all, named};
 pub use failure::{Failure, FailureKind};
+pub use history::{Answer, Contents, History};
 pub use report::{Report, check};
 pub use subject::Subject;
 

@@ -2,6 +2,7 @@
 
 mod crashes;
 mod dropped;
+mod histories;
 mod outbox;
 
 use std::{fmt, future::Future, pin::Pin};
@@ -104,6 +105,9 @@ macro_rules! __store_cases {
                 a_purge_that_was_dropped_is_whole_or_absent
                 a_wipe_that_was_dropped_is_whole_or_absent
                 an_acknowledgement_that_was_dropped_is_whole_or_absent
+            }
+            histories {
+                random_histories_give_the_answers_and_the_rows_of_the_memory_store
             }
         }
     };

@@ -2,6 +2,7 @@
 
 mod crashes;
 mod dropped;
+mod histories;
 mod outbox;
 
 use crate::bent::Bug;
@@ -64,5 +65,8 @@ planted! {
         a_wipe_that_was_dropped_is_whole_or_absent: WipesInSteps, "empties the tables one after the other";
         an_acknowledgement_that_was_dropped_is_whole_or_absent: AcknowledgesConflictsInSteps, "waits between two conflicts";
         an_acknowledgement_that_was_dropped_is_whole_or_absent: AcknowledgesRevokedInSteps, "waits between two revoked mutations";
+    }
+    histories {
+        random_histories_give_the_answers_and_the_rows_of_the_memory_store: GathersAnswersById, "a second answer for a mutation replaces the first";
     }
 }

@@ -1,0 +1,87 @@
+//! What a call returned, to be compared.
+
+use std::{any::Any, fmt, sync::Arc};
+
+use sync_core::error::{StoreError, StoreErrorKind};
+
+/// What a step of a [`History`](super::History) returned: equal if the calls and their answers are equal, errors by
+/// their kind.
+///
+/// The `Debug` text tells the call and its answer, but not what payloads hold.
+#[derive(Clone)]
+pub struct Answer {
+    call: &'static str,
+    asked: Arc<dyn fmt::Debug + Send + Sync>,
+    outcome: Result<Arc<dyn Returned>, StoreErrorKind>,
+}
+
+/// A value of any type that can be compared and shown.
+trait Returned: fmt::Debug + Send + Sync {
+    fn same(&self, other: &dyn Any) -> bool;
+    fn as_any(&self) -> &dyn Any;
+}
+
+impl<T: fmt::Debug + PartialEq + Send + Sync + 'static> Returned for T {
+    fn same(&self, other: &dyn Any) -> bool {
+        other.downcast_ref() == Some(self)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+impl Answer {
+    pub(super) fn new<T: fmt::Debug + PartialEq + Send + Sync + 'static>(
+        call: &'static str,
+        asked: Arc<dyn fmt::Debug + Send + Sync>,
+        outcome: Result<T, StoreError>,
+    ) -> Self {
+        Self {
+            call,
+            asked,
+            outcome: match outcome {
+                Ok(returned) => Ok(Arc::new(returned)),
+                Err(error) => Err(error.kind().clone()),
+            },
+        }
+    }
+
+    /// What the step depends on could not be read.
+    pub(super) fn unread(error: &StoreError) -> Self {
+        Self {
+            call: "reading",
+            asked: Arc::new(error.to_string()),
+            outcome: Err(error.kind().clone()),
+        }
+    }
+
+    /// The name of the method that was called.
+    #[must_use]
+    pub fn call(&self) -> &'static str {
+        self.call
+    }
+
+    /// Why it failed, if it has.
+    #[must_use]
+    pub fn error(&self) -> Option<&StoreErrorKind> {
+        self.outcome.as_ref().err()
+    }
+}
+
+impl PartialEq for Answer {
+    fn eq(&self, other: &Self) -> bool {
+        let same = match (&self.outcome, &other.outcome) {
+            (Ok(mine), Ok(theirs)) => mine.same((**theirs).as_any()),
+            (Err(mine), Err(theirs)) => mine == theirs,
+            _ => false,
+        };
+        self.call == other.call && same
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?} -> {:?}", self.call, self.asked, self.outcome)
+    }
+}

@@ -1,4 +1,4 @@
-//! Dropping a future where it stands.
+//! Futures that are polled by hand.
 
 use std::{future::poll_fn, pin::pin, task::Poll};
 
@@ -18,4 +18,17 @@ pub(crate) async fn polled<T>(limit: usize, future: impl Future<Output = T>) -> 
         }
     })
     .await
+}
+
+/// Gives what else is under way its turn.
+pub(crate) async fn yielded() {
+    let mut waited = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut waited, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }

@@ -2,7 +2,9 @@
 
 mod crashes;
 mod dropped;
+mod handles;
 mod histories;
+mod leading;
 mod outbox;
 
 use std::{fmt, future::Future, pin::Pin};
@@ -82,6 +84,25 @@ macro_rules! __store_cases {
                 what_an_edit_expects_is_compared_by_meaning_not_by_spelling
                 the_counts_are_those_of_the_entries
                 entries_are_listed_by_scope_and_record_and_state
+            }
+            handles {
+                what_one_handle_has_written_every_handle_reads
+                edits_of_several_handles_are_numbered_as_one
+                calls_take_effect_in_the_order_in_which_they_were_first_polled
+                a_read_sees_no_half_of_edits_enqueued_together
+                a_read_sees_no_half_of_a_page
+            }
+            leading {
+                who_led_before_takes_no_batch
+                who_led_before_settles_nothing
+                who_led_before_applies_no_page
+                who_led_before_begins_and_sweeps_no_resync
+                who_led_before_purges_nothing
+                one_leads_at_a_time
+                a_lead_passes_on_when_it_is_released_or_dropped
+                who_gives_up_waiting_is_not_given_the_lead
+                a_notice_reaches_the_other_handle
+                an_engine_does_not_hear_its_own_notices
             }
             crashes {
                 edits_survive_a_crash

@@ -2,7 +2,9 @@
 
 mod crashes;
 mod dropped;
+mod handles;
 mod histories;
+mod leading;
 mod outbox;
 
 use crate::bent::Bug;
@@ -40,6 +42,26 @@ planted! {
         what_an_edit_expects_is_compared_by_meaning_not_by_spelling: ComparesText, "what an edit expects is compared as text";
         the_counts_are_those_of_the_entries: CountsAllScopes, "the counts of a scope are those of all";
         entries_are_listed_by_scope_and_record_and_state: ListsByOneCondition, "a record's entries are listed whatever their state";
+    }
+    handles {
+        what_one_handle_has_written_every_handle_reads: ReadsWhatItFound, "a handle reads the state that it found when it was opened";
+        edits_of_several_handles_are_numbered_as_one: ListsByTime, "entries are listed by the time of the edit";
+        calls_take_effect_in_the_order_in_which_they_were_first_polled: WaitsForAConnection, "calls wait for connections of a pool, and some for longer than others";
+        a_read_sees_no_half_of_edits_enqueued_together: EnqueuesInSteps, "each edit is a transaction of its own";
+        a_read_sees_no_half_of_a_page: AppliesInSteps, "a page is applied in two transactions";
+    }
+    leading {
+        who_led_before_takes_no_batch: TakesForAnybody, "take does not look at the token";
+        who_led_before_settles_nothing: SettlesForAnybody, "settle does not look at the token";
+        who_led_before_applies_no_page: AppliesForAnybody, "apply does not look at the token";
+        who_led_before_begins_and_sweeps_no_resync: ResyncsForAnybody, "resync does not look at the token";
+        who_led_before_begins_and_sweeps_no_resync: SweepsForAnybody, "sweep does not look at the token";
+        who_led_before_purges_nothing: PurgesForAnybody, "purge does not look at the token";
+        one_leads_at_a_time: LeadsPerHandle, "each handle has a lead of its own";
+        a_lead_passes_on_when_it_is_released_or_dropped: KeepsTheLead, "a lease that goes leaves its lock behind";
+        who_gives_up_waiting_is_not_given_the_lead: WaitsOn, "who has given up waiting stays in the queue";
+        a_notice_reaches_the_other_handle: NoticesPerHandle, "each handle has a channel of its own";
+        an_engine_does_not_hear_its_own_notices: HearsItself, "a notice is sent to everybody";
     }
     crashes {
         edits_survive_a_crash: ReturnsBeforeTheCommit, "an enqueue returns before it is committed";

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use async_trait::async_trait;
@@ -112,6 +112,11 @@ roles! {
     }
 }
 
+/// What a bug remembers.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Nothing is wrong.
 pub(crate) struct NoBug;
 
@@ -159,7 +164,7 @@ impl Bent {
 #[async_trait]
 impl Subject for Bent {
     async fn open(&self, name: &str) -> Result<Arc<dyn Store>, StoreError> {
-        let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stores = locked(&self.stores);
         let (store, bug) = match stores.remove(name) {
             Some((store, bug)) => (bug.reopened(&store), bug),
             None => (MemoryStore::new(), (self.bug)().into()),

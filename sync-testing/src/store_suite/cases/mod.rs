@@ -1,11 +1,16 @@
 //! The cases, by what they are about. A case is listed once, below.
 
+mod accounts;
+mod conflicts;
 mod crashes;
 mod dropped;
+mod failed;
 mod handles;
 mod histories;
 mod leading;
 mod outbox;
+mod settling;
+mod taking;
 
 use std::{fmt, future::Future, pin::Pin};
 
@@ -70,6 +75,12 @@ pub fn named(name: &str) -> &'static Case {
 macro_rules! __store_cases {
     ([$($then:tt)*] [$($pass:tt)*]) => {
         $($then)*! { [$($pass)*]
+            accounts {
+                a_database_is_bound_to_its_first_account
+                a_database_that_is_not_bound_has_no_leader_and_no_edits
+                only_the_account_of_a_database_leads_it
+                each_leader_gets_a_newer_token_also_after_reopening
+            }
             outbox {
                 an_edit_is_in_the_view_and_in_the_outbox
                 edits_enqueued_together_are_enqueued_all_or_none
@@ -84,6 +95,54 @@ macro_rules! __store_cases {
                 what_an_edit_expects_is_compared_by_meaning_not_by_spelling
                 the_counts_are_those_of_the_entries
                 entries_are_listed_by_scope_and_record_and_state
+            }
+            taking {
+                mutations_go_out_in_the_order_of_their_enqueueing
+                what_was_taken_is_never_merged_into_also_after_reopening
+                what_was_taken_is_taken_again_until_it_is_settled
+                each_taking_is_counted_and_the_first_is_remembered
+                a_batch_holds_no_more_than_was_asked_for
+                an_entry_that_is_too_large_for_a_batch_goes_alone_and_in_its_turn
+                only_what_may_go_is_taken_and_marked_as_sent
+                a_batch_names_the_cursor_of_each_of_its_scopes
+                a_server_that_handles_a_record_once_a_batch_gets_one_mutation_of_it
+                what_the_server_has_forgotten_is_left_out_with_its_scope
+                a_payload_is_brought_up_to_date_before_it_first_goes_and_never_after
+                an_older_leader_takes_nothing
+            }
+            settling {
+                an_applied_mutation_leaves_the_outbox_and_stays_in_the_view
+                the_record_that_an_answer_carries_is_shown_in_the_place_of_what_was_sent
+                an_answer_for_an_unknown_mutation_does_nothing
+                a_settlement_that_is_repeated_does_nothing
+                the_answers_of_a_batch_are_settled_together
+                edits_made_while_a_push_is_in_flight_are_not_settled_by_its_answer
+                the_tick_rises_with_a_settlement_and_tells_pulls_apart
+                an_older_leader_settles_nothing
+                how_long_the_server_keeps_verdicts_is_kept_with_the_scopes_of_its_answers
+                what_the_server_has_forgotten_ends_as_outcome_unknown
+                a_refusal_by_a_server_without_verdicts_waits_for_a_pull_that_began_after_it
+                a_doubted_create_whose_record_was_pulled_since_was_applied
+            }
+            failed {
+                a_rejected_create_and_its_dependent_update_are_set_aside_together
+                what_was_refused_stays_in_the_view_marked
+                retrying_makes_one_new_mutation_at_the_end_of_the_queue
+                a_new_edit_takes_the_failed_ones_up
+                discarding_restores_the_view_as_it_was
+                discarding_leaves_what_is_not_failed
+                a_failed_delete_stays_listed_with_the_state_beneath_it
+                what_was_set_aside_keeps_its_reason_and_message
+            }
+            conflicts {
+                a_conflict_keeps_both_sides_until_it_is_acknowledged
+                an_edit_that_lost_to_a_delete_is_gone_from_the_view_and_kept
+                conflicts_are_listed_by_scope_and_oldest_first
+                acknowledging_a_conflict_leaves_the_others
+                mine_again_is_a_new_mutation_at_the_end_of_the_queue
+                an_edit_is_put_again_a_bounded_number_of_times
+                a_merge_is_put_in_the_place_of_both
+                what_lost_a_conflict_hands_what_it_was_based_on_to_its_follower
             }
             handles {
                 what_one_handle_has_written_every_handle_reads

@@ -1,11 +1,16 @@
 //! A bug for each case. A bug is listed once, below, with the case that must catch it and what it does wrong.
 
+mod accounts;
+mod conflicts;
 mod crashes;
 mod dropped;
+mod failed;
 mod handles;
 mod histories;
 mod leading;
 mod outbox;
+mod settling;
+mod taking;
 
 use crate::bent::Bug;
 
@@ -28,6 +33,13 @@ macro_rules! planted {
 }
 
 planted! {
+    accounts {
+        a_database_is_bound_to_its_first_account: BindsOnceAndIgnoresTheRest, "binding to another account is passed over in silence";
+        a_database_is_bound_to_its_first_account: ForgetsItsAccount, "the account is not stored";
+        a_database_that_is_not_bound_has_no_leader_and_no_edits: BindsWithTheFirstLeader, "leading binds the database";
+        only_the_account_of_a_database_leads_it: LeadsForAnybody, "the account of a leader is not compared";
+        each_leader_gets_a_newer_token_also_after_reopening: CountsTokensAnew, "the token is counted anew when the database is opened";
+    }
     outbox {
         an_edit_is_in_the_view_and_in_the_outbox: EnqueuesTwice, "an edit is enqueued twice";
         edits_enqueued_together_are_enqueued_all_or_none: EnqueuesOneByOne, "each edit is a transaction of its own";
@@ -42,6 +54,54 @@ planted! {
         what_an_edit_expects_is_compared_by_meaning_not_by_spelling: ComparesText, "what an edit expects is compared as text";
         the_counts_are_those_of_the_entries: CountsAllScopes, "the counts of a scope are those of all";
         entries_are_listed_by_scope_and_record_and_state: ListsByOneCondition, "a record's entries are listed whatever their state";
+    }
+    taking {
+        mutations_go_out_in_the_order_of_their_enqueueing: TakesScopeByScope, "a batch is read from an index of scopes, and comes by scope";
+        what_was_taken_is_never_merged_into_also_after_reopening: LosesTheMarkOfSending, "the mark of sending is not durable when a taking returns";
+        what_was_taken_is_taken_again_until_it_is_settled: KeepsWhatIsInFlight, "what is in flight is remembered, and not taken again";
+        each_taking_is_counted_and_the_first_is_remembered: MarksOnlyWhatWasUnsent, "an entry that was sent before is not stored again";
+        a_batch_holds_no_more_than_was_asked_for: BoundsByCountAlone, "a batch is bounded by its count alone";
+        an_entry_that_is_too_large_for_a_batch_goes_alone_and_in_its_turn: PassesLargeEntriesOver, "an entry that is too large for the batch is passed over";
+        only_what_may_go_is_taken_and_marked_as_sent: MarksAllAndPicksLater, "all entries are marked as sent, then those that may go are picked";
+        a_batch_names_the_cursor_of_each_of_its_scopes: LeavesUnpulledScopesOut, "a scope that was never pulled is left out of the cursors";
+        a_server_that_handles_a_record_once_a_batch_gets_one_mutation_of_it: KnowsOneKindOfServer, "what the server can do is not passed on";
+        what_the_server_has_forgotten_is_left_out_with_its_scope: SendsForEver, "the age of a sending is taken for nothing";
+        a_payload_is_brought_up_to_date_before_it_first_goes_and_never_after: UpgradesOnlyTheBatch, "an upgraded payload goes out and is not stored";
+        an_older_leader_takes_nothing: AsksForNoToken, "the token is not compared";
+    }
+    settling {
+        an_applied_mutation_leaves_the_outbox_and_stays_in_the_view: DeletesWhatWasApplied, "what was applied is deleted before a pull has shown it";
+        the_record_that_an_answer_carries_is_shown_in_the_place_of_what_was_sent: ForgetsWhatAnswersCarry, "the record that an answer carries is not stored";
+        an_answer_for_an_unknown_mutation_does_nothing: RefusesUnknownMutations, "a mutation that is not found is taken for a damaged database";
+        a_settlement_that_is_repeated_does_nothing: DeletesWhatIsAnsweredAgain, "an answer deletes whatever entry has its id, be it pending or failed";
+        the_answers_of_a_batch_are_settled_together: SettlesOneScope, "the answers of other scopes than the first one's are left out";
+        edits_made_while_a_push_is_in_flight_are_not_settled_by_its_answer: SettlesTheWholeRecord, "an answer settles all that its record has in the outbox";
+        the_tick_rises_with_a_settlement_and_tells_pulls_apart: NeverRaisesTheTick, "the tick is not stored";
+        an_older_leader_settles_nothing: AsksForNoToken, "the token is not compared";
+        how_long_the_server_keeps_verdicts_is_kept_with_the_scopes_of_its_answers: ForgetsTheRetention, "how long the server keeps verdicts is not stored";
+        what_the_server_has_forgotten_ends_as_outcome_unknown: LoadsOnlyWhatWasAnswered, "only the records of answers are loaded";
+        a_refusal_by_a_server_without_verdicts_waits_for_a_pull_that_began_after_it: LoadsOnlyWhatWasAnswered, "only the records of answers are loaded";
+        a_doubted_create_whose_record_was_pulled_since_was_applied: JudgesByTheRefusal, "a refusal in doubt stands, whatever was pulled";
+    }
+    failed {
+        a_rejected_create_and_its_dependent_update_are_set_aside_together: SetsAsideOnlyWhatWasNamed, "of the entries that are set aside, only the one named is written";
+        what_was_refused_stays_in_the_view_marked: HidesWhatWasRefused, "failed entries are left out of the view";
+        retrying_makes_one_new_mutation_at_the_end_of_the_queue: RetriesUnderTheOldId, "what is retried keeps its id";
+        a_new_edit_takes_the_failed_ones_up: LeavesFailedEntriesBehind, "failed entries stay beside the edit that has taken them up";
+        discarding_restores_the_view_as_it_was: LeavesTheViewOfWhatWasDiscarded, "the entries are discarded, and the view is not written";
+        discarding_leaves_what_is_not_failed: DiscardsTheWholeScope, "the failed entries of the whole scope are discarded";
+        a_failed_delete_stays_listed_with_the_state_beneath_it: CarriesFailedDeletesOut, "a failed delete removes the record from the view";
+        what_was_set_aside_keeps_its_reason_and_message: LosesTheReason, "of the reasons, only one is stored";
+    }
+    conflicts {
+        a_conflict_keeps_both_sides_until_it_is_acknowledged: KeepsConflictsInMemory, "conflicts are kept in memory";
+        an_edit_that_lost_to_a_delete_is_gone_from_the_view_and_kept: KeepsOnlyConflictsWithARecord, "a conflict with a delete is not listed";
+        conflicts_are_listed_by_scope_and_oldest_first: ListsConflictsById, "conflicts come by id";
+        acknowledging_a_conflict_leaves_the_others: AcknowledgesTheWholeRecord, "all conflicts of a record are acknowledged with one";
+        mine_again_is_a_new_mutation_at_the_end_of_the_queue: StoresNoNewEntryOfASettlement, "a settlement stores no entry that is new";
+        an_edit_is_put_again_a_bounded_number_of_times: ForgetsHowOftenItWasPutAgain, "how often an edit was put again is not stored";
+        a_merge_is_put_in_the_place_of_both: PutsMineInPlaceOfAMerge, "mine is put again in the place of the merge";
+        what_lost_a_conflict_hands_what_it_was_based_on_to_its_follower: WritesOnlyWhatWasAnswered, "of a record's pending entries, only the one answered is written";
     }
     handles {
         what_one_handle_has_written_every_handle_reads: ReadsWhatItFound, "a handle reads the state that it found when it was opened";

@@ -1,6 +1,9 @@
 //! What a call costs, and how the costs of two sides compare.
 
-use std::time::{Duration, Instant};
+use std::{
+    ops::Div,
+    time::{Duration, Instant},
+};
 
 use nix::sys::{
     resource::{UsageWho, getrusage},
@@ -14,6 +17,18 @@ pub struct Cost {
     pub cpu: Duration,
     /// The time that went by.
     pub wall: Duration,
+}
+
+impl Div<u32> for Cost {
+    type Output = Self;
+
+    /// The share of one of so many.
+    fn div(self, many: u32) -> Self {
+        Self {
+            cpu: self.cpu / many,
+            wall: self.wall / many,
+        }
+    }
 }
 
 /// Runs a call, and says what it cost.
@@ -76,11 +91,16 @@ impl Series {
 /// Runs the sides in turn for some rounds, every other round backwards, so that none always comes after the same one.
 pub fn interleave(rounds: usize, sides: &mut [&mut dyn FnMut()]) {
     for round in 0..rounds {
-        if round.is_multiple_of(2) {
-            sides.iter_mut().for_each(|side| side());
-        } else {
-            sides.iter_mut().rev().for_each(|side| side());
-        }
+        in_turn(round, sides, |side| side());
+    }
+}
+
+/// One round of [`interleave`]: runs each side, in an order that depends on the number of the round.
+pub fn in_turn<T>(round: usize, sides: &mut [T], run: impl FnMut(&mut T)) {
+    if round.is_multiple_of(2) {
+        sides.iter_mut().for_each(run);
+    } else {
+        sides.iter_mut().rev().for_each(run);
     }
 }
 

@@ -37,6 +37,7 @@ mod history;
 mod page;
 mod polled;
 mod report;
+mod starting_over;
 mod subject;
 
 pub use cases::{Case, all, named};

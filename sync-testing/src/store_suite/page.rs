@@ -1,7 +1,10 @@
 //! Pages as a server would send them.
 
+use std::time::Duration;
+
 use sync_core::model::{
-    Change, ChangeOp, Cursor, EntityId, EntityType, MutationId, Page, Payload, Schema,
+    Account, Change, ChangeOp, Cursor, EntityId, EntityType, MutationId, Overwritten, Page,
+    Payload, Schema,
 };
 
 use super::{database::state, failure::Outcome};
@@ -58,6 +61,48 @@ impl PageOf {
     pub(crate) fn by(mut self, id: MutationId) -> Self {
         if let Some(change) = self.page.changes.last_mut() {
             change.mutation_id = Some(id);
+        }
+        self
+    }
+
+    /// The payload of the last change is of this format version.
+    pub(crate) fn schema(mut self, schema: Schema) -> Self {
+        if let Some(change) = self.page.changes.last_mut() {
+            change.schema = schema;
+        }
+        self
+    }
+
+    /// The last change, or one that it supersedes, has overwritten this account's mutation.
+    pub(crate) fn overwrote(
+        mut self,
+        id: MutationId,
+        account: &str,
+        mine: Payload,
+        by: u64,
+    ) -> Self {
+        if let Some(change) = self.page.changes.last_mut() {
+            change.overwritten.push(Overwritten {
+                mutation_id: id,
+                account: Account::from(account),
+                payload: Some(mine),
+                by,
+            });
+        }
+        self
+    }
+
+    /// The server says how long it keeps verdicts.
+    pub(crate) fn keeping_verdicts(mut self, retention: Duration) -> Self {
+        self.page.verdict_retention = Some(retention);
+        self
+    }
+
+    /// As a server without versions and histories would send it.
+    pub(crate) fn bare(mut self) -> Self {
+        self.page.epoch = None;
+        for change in &mut self.page.changes {
+            change.seq = None;
         }
         self
     }

@@ -1,6 +1,7 @@
 //! The cases, by what they are about. A case is listed once, below.
 
 mod accounts;
+mod confirming;
 mod conflicts;
 mod crashes;
 mod dropped;
@@ -9,8 +10,13 @@ mod handles;
 mod histories;
 mod leading;
 mod outbox;
+mod pages;
+mod resync;
+mod revocation;
 mod settling;
 mod taking;
+mod touching;
+mod wiping;
 
 use std::{fmt, future::Future, pin::Pin};
 
@@ -143,6 +149,63 @@ macro_rules! __store_cases {
                 an_edit_is_put_again_a_bounded_number_of_times
                 a_merge_is_put_in_the_place_of_both
                 what_lost_a_conflict_hands_what_it_was_based_on_to_its_follower
+            }
+            pages {
+                a_page_brings_its_records_and_its_cursor_together
+                a_repeated_page_is_stale_and_changes_nothing
+                a_page_that_was_asked_from_another_cursor_is_stale
+                a_page_of_another_generation_is_stale
+                a_page_of_another_epoch_changes_nothing
+                a_page_of_ten_thousand_changes_is_applied_whole
+                of_a_record_that_comes_twice_in_a_page_the_last_change_stands
+                a_delete_and_a_create_in_one_page_stand_in_their_order
+                a_deleted_record_comes_back_with_a_later_page
+                a_remove_of_what_is_not_there_leaves_nothing
+                pages_of_two_scopes_with_the_same_ids_do_not_mix
+                what_a_page_says_of_its_scope_is_kept
+                an_overwritten_edit_becomes_a_conflict_once
+            }
+            confirming {
+                a_pulled_change_does_not_show_over_a_pending_edit
+                what_was_pulled_under_an_edit_shows_once_the_edit_is_discarded
+                an_own_mutation_in_a_page_settles_it
+                an_applied_edit_shows_until_its_change_comes
+                an_applied_edit_leaves_when_a_drained_pull_has_passed_it
+                an_applied_delete_does_not_come_back
+                without_versions_an_applied_edit_waits_for_a_pull_that_began_after_its_answer
+            }
+            resync {
+                a_resync_keeps_the_records_and_the_edits
+                a_resync_begins_with_no_cursor_and_a_new_generation
+                a_sweep_removes_only_what_the_resync_did_not_bring
+                a_sweep_goes_in_steps_of_its_limit
+                a_sweep_goes_on_after_reopening
+                a_sweep_without_a_resync_does_nothing
+                a_sweep_before_the_pull_has_drained_removes_nothing
+                a_new_epoch_puts_applied_edits_back_at_their_old_place
+                a_new_epoch_puts_an_edit_back_with_the_payload_as_sent
+            }
+            revocation {
+                a_purge_of_one_scope_leaves_the_others_as_they_were
+                a_page_on_its_way_is_stale_after_a_purge
+                a_purge_hands_over_what_was_not_synced
+                revoked_mutations_stay_until_they_are_acknowledged
+                conflicts_outlive_the_purge_of_their_scope
+                a_purged_scope_begins_anew
+            }
+            wiping {
+                a_wipe_is_refused_while_an_edit_is_not_synced
+                a_wipe_is_refused_while_the_app_has_something_to_acknowledge
+                a_forced_wipe_leaves_nothing
+                a_wipe_unbinds_the_database
+                a_wipe_ends_the_lead
+                a_page_on_its_way_is_stale_after_a_wipe
+            }
+            touching {
+                a_page_says_which_views_it_has_changed
+                settling_and_discarding_say_which_views_they_have_changed
+                a_sweep_says_which_views_it_has_changed
+                a_purge_and_a_wipe_say_which_views_they_have_changed
             }
             handles {
                 what_one_handle_has_written_every_handle_reads

@@ -1,6 +1,8 @@
 //! A bug for each case. A bug is listed once, below, with the case that must catch it and what it does wrong.
 
 mod accounts;
+mod asking;
+mod confirming;
 mod conflicts;
 mod crashes;
 mod dropped;
@@ -9,8 +11,13 @@ mod handles;
 mod histories;
 mod leading;
 mod outbox;
+mod pages;
+mod resync;
+mod revocation;
 mod settling;
 mod taking;
+mod touching;
+mod wiping;
 
 use crate::bent::Bug;
 
@@ -102,6 +109,63 @@ planted! {
         an_edit_is_put_again_a_bounded_number_of_times: ForgetsHowOftenItWasPutAgain, "how often an edit was put again is not stored";
         a_merge_is_put_in_the_place_of_both: PutsMineInPlaceOfAMerge, "mine is put again in the place of the merge";
         what_lost_a_conflict_hands_what_it_was_based_on_to_its_follower: WritesOnlyWhatWasAnswered, "of a record's pending entries, only the one answered is written";
+    }
+    pages {
+        a_page_brings_its_records_and_its_cursor_together: CursorFirst, "a cursor is durable before the records of its page are";
+        a_repeated_page_is_stale_and_changes_nothing: CallsRepeatedApplied, "a page whose cursor is stored already counts as applied";
+        a_page_that_was_asked_from_another_cursor_is_stale: IgnoresFrom, "the cursor that a page was asked with is not compared";
+        a_page_of_another_generation_is_stale: IgnoresGeneration, "the generation of a page is not compared";
+        a_page_of_another_epoch_changes_nothing: IgnoresEpoch, "the epoch of a page is not compared";
+        a_page_of_ten_thousand_changes_is_applied_whole: DropsTheLastChunk, "a page is written in chunks, and the last one is lost";
+        of_a_record_that_comes_twice_in_a_page_the_last_change_stands: KeepsTheFirst, "a record is written once a page, with its first change";
+        a_delete_and_a_create_in_one_page_stand_in_their_order: RemovesLast, "the removes of a page are done after its puts";
+        a_deleted_record_comes_back_with_a_later_page: NeverRevives, "a record that was removed is never written again";
+        a_remove_of_what_is_not_there_leaves_nothing: KeepsTombstonesAsNull, "a tombstone is a record that is null";
+        pages_of_two_scopes_with_the_same_ids_do_not_mix: FindsWithoutScope, "records are found by type and id alone";
+        what_a_page_says_of_its_scope_is_kept: ForgetsTheRetention, "a column of the scope's row is not read";
+        an_overwritten_edit_becomes_a_conflict_once: TellsAgain, "a conflict is written whenever its mark comes";
+    }
+    confirming {
+        a_pulled_change_does_not_show_over_a_pending_edit: WritesOverEdits, "a page is written over the views of edited records";
+        what_was_pulled_under_an_edit_shows_once_the_edit_is_discarded: PassesOverEditedRecords, "a page's changes of edited records are left out";
+        an_own_mutation_in_a_page_settles_it: ForgetsTheMaker, "the maker of a change is not read";
+        an_applied_edit_shows_until_its_change_comes: LeavesWithAnyChange, "any change of its record lets an applied edit go";
+        an_applied_edit_leaves_when_a_drained_pull_has_passed_it: LoadsOnlyThePage, "the last page of a pull loads only its own records";
+        an_applied_delete_does_not_come_back: LeavesWithTheFirstEcho, "the echo of one edit lets all of its record go";
+        without_versions_an_applied_edit_waits_for_a_pull_that_began_after_its_answer: ReadsTheTickLate, "the tick is read when a page is applied";
+    }
+    resync {
+        a_resync_keeps_the_records_and_the_edits: ReadsOneGeneration, "only records of the scope's generation are read";
+        a_resync_begins_with_no_cursor_and_a_new_generation: KeepsTheCursor, "the cursor stays";
+        a_sweep_removes_only_what_the_resync_did_not_bring: SkipsWhatIsThere, "a change that changes nothing is not written, and its generation neither";
+        a_sweep_goes_in_steps_of_its_limit: SweepsAllAtOnce, "the limit of a sweep is not read";
+        a_sweep_goes_on_after_reopening: ForgetsTheSweep, "that a sweep is under way is kept in memory";
+        a_sweep_without_a_resync_does_nothing: SweepBeginsAResync, "a sweep begins a resync if there is none";
+        a_sweep_before_the_pull_has_drained_removes_nothing: SweepsTooEarly, "a sweep does not wait for the end of the pull";
+        a_new_epoch_puts_applied_edits_back_at_their_old_place: LeavesThemAcknowledged, "the records with applied edits are not loaded";
+        a_new_epoch_puts_an_edit_back_with_the_payload_as_sent: KeepsTheCarriedOnly, "the record that an answer carries is written over what was sent";
+    }
+    revocation {
+        a_purge_of_one_scope_leaves_the_others_as_they_were: PurgesByPrefix, "scopes whose names begin alike are purged too";
+        a_page_on_its_way_is_stale_after_a_purge: BeginsAgainAtOne, "the generation goes with the scope's row";
+        a_purge_hands_over_what_was_not_synced: DropsWhatHasFailed, "only what is in the outbox is handed over";
+        revoked_mutations_stay_until_they_are_acknowledged: RevokesInMemory, "the list of revoked mutations is kept in memory";
+        conflicts_outlive_the_purge_of_their_scope: PurgesConflicts, "a purge takes the scope's conflicts along";
+        a_purged_scope_begins_anew: KeepsTheEpoch, "the scope's epoch outlives a purge";
+    }
+    wiping {
+        a_wipe_is_refused_while_an_edit_is_not_synced: CountsOnlyTheOutbox, "applied edits are not counted before a wipe";
+        a_wipe_is_refused_while_the_app_has_something_to_acknowledge: CountsOnlyEntries, "conflicts and revoked mutations are not counted before a wipe";
+        a_forced_wipe_leaves_nothing: LeavesTheRevoked, "one table is not emptied";
+        a_wipe_unbinds_the_database: StaysBound, "the account stays";
+        a_wipe_ends_the_lead: LeavesTheFence, "the fence stays";
+        a_page_on_its_way_is_stale_after_a_wipe: BeginsAgainAtOne, "the generations begin at one again";
+    }
+    touching {
+        a_page_says_which_views_it_has_changed: ReportsEditedRecordsOnly, "what a page writes past the rules is not reported";
+        settling_and_discarding_say_which_views_they_have_changed: ReportsWhatIsAskedFor, "a discard reports its record, changed or not";
+        a_sweep_says_which_views_it_has_changed: SweepsInSilence, "what a sweep removes is not reported";
+        a_purge_and_a_wipe_say_which_views_they_have_changed: ReportsPurgedEditsOnly, "a purge reports edits, and not records";
     }
     handles {
         what_one_handle_has_written_every_handle_reads: ReadsWhatItFound, "a handle reads the state that it found when it was opened";

@@ -114,7 +114,6 @@ macro_rules! __store_cases {
                 a_server_that_handles_a_record_once_a_batch_gets_one_mutation_of_it
                 what_the_server_has_forgotten_is_left_out_with_its_scope
                 a_payload_is_brought_up_to_date_before_it_first_goes_and_never_after
-                an_older_leader_takes_nothing
             }
             settling {
                 an_applied_mutation_leaves_the_outbox_and_stays_in_the_view
@@ -124,11 +123,11 @@ macro_rules! __store_cases {
                 the_answers_of_a_batch_are_settled_together
                 edits_made_while_a_push_is_in_flight_are_not_settled_by_its_answer
                 the_tick_rises_with_a_settlement_and_tells_pulls_apart
-                an_older_leader_settles_nothing
                 how_long_the_server_keeps_verdicts_is_kept_with_the_scopes_of_its_answers
                 what_the_server_has_forgotten_ends_as_outcome_unknown
                 a_refusal_by_a_server_without_verdicts_waits_for_a_pull_that_began_after_it
                 a_doubted_create_whose_record_was_pulled_since_was_applied
+                a_doubted_conflict_that_a_pull_bears_out_keeps_both_sides
             }
             failed {
                 a_rejected_create_and_its_dependent_update_are_set_aside_together

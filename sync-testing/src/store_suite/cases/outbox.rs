@@ -12,6 +12,7 @@ use crate::store_suite::{
     held::Held,
 };
 
+/// In milliseconds.
 const HOUR: i64 = 60 * 60 * 1000;
 
 pub(super) async fn an_edit_is_in_the_view_and_in_the_outbox(database: &Database<'_>) -> Outcome {

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use sync_core::{
-    error::StoreErrorKind,
     model::{MutationId, Op, Schema, Scope, Version},
     store::{
         Acknowledged, Counts, EntryKind, EntryState, FailReason, Marks, SettleReport,
@@ -15,8 +14,16 @@ use sync_core::{
 use crate::store_suite::{
     Failure,
     database::{Database, Device, applied, conflict, ids, rejected, state},
-    failure::{Outcome, equal, fails, holds, succeeds},
+    failure::{Outcome, equal, holds, succeeds},
     held::Held,
+};
+
+/// In milliseconds.
+const HOUR: i64 = 60 * 60 * 1000;
+
+const RETRY: Verdict = Verdict::Retry {
+    after: None,
+    resync: false,
 };
 
 pub(super) async fn an_applied_mutation_leaves_the_outbox_and_stays_in_the_view(
@@ -119,52 +126,41 @@ pub(super) async fn a_settlement_that_is_repeated_does_nothing(database: &Databa
     }
     device.send().await?;
     device.settle(answers.clone()).await?;
-    let (before, tick) = (Held::read(&*device.store).await?, tick(&device).await?);
+    let before = (Held::read(&*device.store).await?, tick(&device).await?);
     let device = database.reopen(device).await?;
     let report = device.settle(answers).await?;
     equal("the report", report, SettleReport::default())?;
-    let after = Held::read(&*device.store).await?;
-    holds(before == after, "a repeated settlement does nothing")?;
-    equal("the tick", self::tick(&device).await?, tick)
+    let after = (Held::read(&*device.store).await?, tick(&device).await?);
+    holds(before == after, "a repeated settlement does nothing")
 }
 
 pub(super) async fn the_answers_of_a_batch_are_settled_together(
     database: &Database<'_>,
 ) -> Outcome {
     let device = database.open().await?;
-    let retry = Verdict::Retry {
-        after: None,
-        resync: false,
-    };
-    let mut answers = Vec::new();
-    for (id, verdict) in [
-        ("toy/a", applied(4)),
-        ("retry", retry),
-        ("conflict", conflict(Some(state("theirs")?), 5)),
-        ("forbidden", Verdict::Forbidden),
-        ("ark/a", rejected()),
-    ] {
-        answers.push((device.create(id, "mine").await?, verdict));
-    }
+    let theirs = Some(state("theirs")?);
+    let held = device.create("toy/a", "mine").await?;
+    let put_off = device.create("retry", "mine").await?;
+    let lost = device.create("conflict", "mine").await?;
+    let forbidden = device.create("forbidden", "mine").await?;
+    let refused = device.create("ark/a", "mine").await?;
     device.send().await?;
-    let id = |n: usize| answers.get(n).map(|(id, _)| *id);
-    let settlements = answers.iter().cloned();
-    let settlements = settlements.map(|(id, verdict)| Settlement::Answer(id, verdict));
-    let report = device.settle(settlements.collect()).await?;
-    let applied: Vec<_> = report.applied.into_iter().map(Some).collect();
-    equal("what was applied", applied, vec![id(0)])?;
-    let lost: Vec<_> = report
-        .conflicts
-        .iter()
-        .map(|c| Some(c.mutation_id))
-        .collect();
-    equal("what lost a conflict", lost, vec![id(2)])?;
-    let failed = report.failed.into_iter().map(|(id, why)| (Some(id), why));
-    let expected = vec![
-        (id(3), FailReason::Forbidden),
-        (id(4), FailReason::Rejected),
+    let answers = vec![
+        Settlement::Answer(held, applied(4)),
+        Settlement::Answer(put_off, RETRY),
+        Settlement::Answer(lost, conflict(theirs, 5)),
+        Settlement::Answer(forbidden, Verdict::Forbidden),
+        Settlement::Answer(refused, rejected()),
     ];
-    equal("what failed", failed.collect::<Vec<_>>(), expected)?;
+    let report = device.settle(answers).await?;
+    equal("what was applied", report.applied, vec![held])?;
+    let conflicts: Vec<_> = report.conflicts.iter().map(|c| c.mutation_id).collect();
+    equal("what lost a conflict", conflicts, vec![lost])?;
+    let expected = vec![
+        (forbidden, FailReason::Forbidden),
+        (refused, FailReason::Rejected),
+    ];
+    equal("what failed", report.failed, expected)?;
     let device = database.reopen(device).await?;
     for (id, kind) in [
         ("toy/a", EntryKind::Acknowledged),
@@ -175,8 +171,7 @@ pub(super) async fn the_answers_of_a_batch_are_settled_together(
     ] {
         equal(id, device.states(id).await?, vec![kind])?;
     }
-    let again: Vec<_> = device.send().await?.into_iter().map(Some).collect();
-    equal("what is sent again", again, vec![id(1)])
+    equal("what is sent again", device.send().await?, vec![put_off])
 }
 
 pub(super) async fn edits_made_while_a_push_is_in_flight_are_not_settled_by_its_answer(
@@ -233,21 +228,6 @@ pub(super) async fn the_tick_rises_with_a_settlement_and_tells_pulls_apart(
     equal("the entries", device.order().await?, vec![])
 }
 
-pub(super) async fn an_older_leader_settles_nothing(database: &Database<'_>) -> Outcome {
-    let older = database.open().await?;
-    let id = older.create("a", "one").await?;
-    older.send().await?;
-    let newer = database.open().await?;
-    let before = Held::read(&*newer.store).await?;
-    let call = older.answer(id, rejected()).await;
-    let what = "settling with an older token";
-    fails(what, call, &StoreErrorKind::Fenced)?;
-    let after = Held::read(&*newer.store).await?;
-    holds(before == after, "an older leader settles nothing")?;
-    let report = newer.answer(id, applied(1)).await?;
-    equal("what the leader settles", report.applied, vec![id])
-}
-
 pub(super) async fn how_long_the_server_keeps_verdicts_is_kept_with_the_scopes_of_its_answers(
     database: &Database<'_>,
 ) -> Outcome {
@@ -255,21 +235,18 @@ pub(super) async fn how_long_the_server_keeps_verdicts_is_kept_with_the_scopes_o
     let id = device.create("a", "one").await?;
     device.create("toy/a", "elsewhere").await?;
     device.send().await?;
-    let retry = Verdict::Retry {
-        after: None,
-        resync: false,
-    };
+    let kept = Some(Duration::from_secs(60 * 60));
     let request = SettleRequest {
-        verdict_retention: Some(HOUR),
-        ..device.settling(vec![Settlement::Answer(id, retry)])
+        verdict_retention: kept,
+        ..device.settling(vec![Settlement::Answer(id, RETRY)])
     };
     device.store.settle(request).await?;
     let device = database.reopen(device).await?;
-    for (scope, expected) in [("baby", Some(HOUR)), ("toy", None)] {
+    for (scope, expected) in [("baby", kept), ("toy", None)] {
         let (row, _) = device.store.scope(Scope::from(scope)).await?;
         equal(scope, row.verdict_retention, expected)?;
     }
-    device.set_clock(2 * 60 * 60 * 1000);
+    device.set_clock(2 * HOUR);
     let taken = device.take().await?;
     let expected = vec![(Scope::from("baby"), id)];
     equal("what is forgotten", taken.forgotten, expected)
@@ -282,7 +259,7 @@ pub(super) async fn what_the_server_has_forgotten_ends_as_outcome_unknown(
     let unseen = device.create("unseen", "mine").await?;
     let seen = device.create("toy/seen", "mine").await?;
     device.send().await?;
-    device.set_clock(400 * 24 * 60 * 60 * 1000);
+    device.set_clock(400 * 24 * HOUR);
     // The scopes are pulled to their ends; one pull shows what became of the mutation.
     device.pull("baby", device.page()).await?;
     let page = device.page().put("seen", "mine", 4)?.by(seen);
@@ -303,7 +280,10 @@ pub(super) async fn what_the_server_has_forgotten_ends_as_outcome_unknown(
 pub(super) async fn a_refusal_by_a_server_without_verdicts_waits_for_a_pull_that_began_after_it(
     database: &Database<'_>,
 ) -> Outcome {
-    let (device, id) = doubted_create(database).await?;
+    let device = without_verdicts(database).await?;
+    let id = device.create("a", "mine").await?;
+    doubt(&device, id, rejected()).await?;
+    let device = database.reopen(device).await?;
     let taken = device.take().await?;
     equal("what is sent", ids(&taken), vec![])?;
     let baby = Scope::from("baby");
@@ -327,7 +307,9 @@ pub(super) async fn a_refusal_by_a_server_without_verdicts_waits_for_a_pull_that
 pub(super) async fn a_doubted_create_whose_record_was_pulled_since_was_applied(
     database: &Database<'_>,
 ) -> Outcome {
-    let (device, id) = doubted_create(database).await?;
+    let device = without_verdicts(database).await?;
+    let id = device.create("a", "mine").await?;
+    doubt(&device, id, rejected()).await?;
     let began = tick(&device).await?;
     // Somebody else has changed it already.
     let page = device.page().put("a", "theirs", 4)?;
@@ -343,24 +325,52 @@ pub(super) async fn a_doubted_create_whose_record_was_pulled_since_was_applied(
     equal("the view", word.as_deref(), Some("theirs"))
 }
 
-const HOUR: Duration = Duration::from_secs(60 * 60);
+pub(super) async fn a_doubted_conflict_that_a_pull_bears_out_keeps_both_sides(
+    database: &Database<'_>,
+) -> Outcome {
+    let device = without_verdicts(database).await?;
+    let page = device.page().put("a", "pulled", 3)?;
+    device.pull("baby", page).await?;
+    let id = device.update("a", "mine").await?;
+    doubt(&device, id, conflict(Some(state("theirs")?), 6)).await?;
+    equal("the conflicts", device.store.conflicts(None).await?, vec![])?;
+    let device = database.reopen(device).await?;
+    let began = tick(&device).await?;
+    let page = device.page().put("a", "theirs", 6)?;
+    device.pull("baby", page).await?;
+    let judge = Settlement::Judge(Scope::from("baby"), began);
+    device.settle(vec![judge]).await?;
+    let conflicts = device.store.conflicts(None).await?.into_iter();
+    let sides: Vec<_> = conflicts
+        .map(|c| (c.mutation_id, c.mine, c.theirs))
+        .collect();
+    let both = (id, Some(state("mine")?), Some(state("theirs")?));
+    equal("the conflicts", sides, vec![both])?;
+    let word = device.word("a").await?;
+    equal("the view", word.as_deref(), Some("theirs"))
+}
 
-/// A create that was sent twice and then refused, by a server that does not repeat its verdicts; and the database
-/// opened again.
-async fn doubted_create(database: &Database<'_>) -> Outcome<(Device, MutationId)> {
+/// A device of a server that does not repeat its verdicts.
+async fn without_verdicts(database: &Database<'_>) -> Outcome<Device> {
     let mut device = database.open().await?;
     device.traits = ServerTraits {
         idempotent: false,
         ordered: false,
         ..ServerTraits::default()
     };
-    let id = device.create("a", "mine").await?;
+    Ok(device)
+}
+
+/// Sends a mutation twice; the first answer is lost, the second refuses what may have been applied.
+async fn doubt(device: &Device, id: MutationId, verdict: Verdict) -> Outcome {
     device.send().await?;
     device.send().await?;
-    let report = device.answer(id, rejected()).await?;
-    let expected = vec![(Scope::from("baby"), id)];
-    equal("what is doubted", report.doubted, expected)?;
-    Ok((database.reopen(device).await?, id))
+    let report = device.answer(id, verdict).await?;
+    let expected = SettleReport {
+        doubted: vec![(Scope::from("baby"), id)],
+        ..SettleReport::default()
+    };
+    equal("what a doubted refusal does", report, expected)
 }
 
 async fn acknowledged(device: &Device, id: MutationId) -> Outcome<Acknowledged> {

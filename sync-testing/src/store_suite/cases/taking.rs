@@ -3,7 +3,6 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use sync_core::{
-    error::StoreErrorKind,
     model::{EntityType, MutationId, Op, Payload, Schema, Scope},
     policy::Upgrade,
     store::{EntryState, Pending, Pick, TakeRequest, TakenEntry},
@@ -13,9 +12,11 @@ use sync_core::{
 use crate::store_suite::{
     Failure,
     database::{Database, Device, applied, ids, key, state},
-    failure::{Outcome, equal, fails, holds},
-    held::Held,
+    failure::{Outcome, equal, holds},
 };
+
+/// In milliseconds.
+const DAY: i64 = 24 * 60 * 60 * 1000;
 
 pub(super) async fn mutations_go_out_in_the_order_of_their_enqueueing(
     database: &Database<'_>,
@@ -246,23 +247,6 @@ pub(super) async fn a_payload_is_brought_up_to_date_before_it_first_goes_and_nev
     }
     Ok(())
 }
-
-pub(super) async fn an_older_leader_takes_nothing(database: &Database<'_>) -> Outcome {
-    let older = database.open().await?;
-    let id = older.create("a", "one").await?;
-    let newer = database.open().await?;
-    let before = Held::read(&*newer.store).await?;
-    let call = older.take().await;
-    let what = "taking with an older token";
-    fails(what, call, &StoreErrorKind::Fenced)?;
-    let after = Held::read(&*newer.store).await?;
-    holds(before == after, "an older leader marks nothing as sent")?;
-    // Anybody may edit; what is sent is for the one that leads.
-    equal("the entry", older.update("a", "two").await?, id)?;
-    equal("what is sent", newer.send().await?, vec![id])
-}
-
-const DAY: i64 = 24 * 60 * 60 * 1000;
 
 async fn some(
     device: &Device,

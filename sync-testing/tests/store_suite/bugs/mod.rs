@@ -74,7 +74,6 @@ planted! {
         a_server_that_handles_a_record_once_a_batch_gets_one_mutation_of_it: KnowsOneKindOfServer, "what the server can do is not passed on";
         what_the_server_has_forgotten_is_left_out_with_its_scope: SendsForEver, "the age of a sending is taken for nothing";
         a_payload_is_brought_up_to_date_before_it_first_goes_and_never_after: UpgradesOnlyTheBatch, "an upgraded payload goes out and is not stored";
-        an_older_leader_takes_nothing: AsksForNoToken, "the token is not compared";
     }
     settling {
         an_applied_mutation_leaves_the_outbox_and_stays_in_the_view: DeletesWhatWasApplied, "what was applied is deleted before a pull has shown it";
@@ -84,11 +83,11 @@ planted! {
         the_answers_of_a_batch_are_settled_together: SettlesOneScope, "the answers of other scopes than the first one's are left out";
         edits_made_while_a_push_is_in_flight_are_not_settled_by_its_answer: SettlesTheWholeRecord, "an answer settles all that its record has in the outbox";
         the_tick_rises_with_a_settlement_and_tells_pulls_apart: NeverRaisesTheTick, "the tick is not stored";
-        an_older_leader_settles_nothing: AsksForNoToken, "the token is not compared";
         how_long_the_server_keeps_verdicts_is_kept_with_the_scopes_of_its_answers: ForgetsTheRetention, "how long the server keeps verdicts is not stored";
         what_the_server_has_forgotten_ends_as_outcome_unknown: LoadsOnlyWhatWasAnswered, "only the records of answers are loaded";
-        a_refusal_by_a_server_without_verdicts_waits_for_a_pull_that_began_after_it: LoadsOnlyWhatWasAnswered, "only the records of answers are loaded";
+        a_refusal_by_a_server_without_verdicts_waits_for_a_pull_that_began_after_it: ReportsDoubtsAndKeepsNone, "a doubt is reported and not stored";
         a_doubted_create_whose_record_was_pulled_since_was_applied: JudgesByTheRefusal, "a refusal in doubt stands, whatever was pulled";
+        a_doubted_conflict_that_a_pull_bears_out_keeps_both_sides: ForgetsTheirsOfADoubt, "what a doubted refusal says of their state is not stored";
     }
     failed {
         a_rejected_create_and_its_dependent_update_are_set_aside_together: SetsAsideOnlyWhatWasNamed, "of the entries that are set aside, only the one named is written";

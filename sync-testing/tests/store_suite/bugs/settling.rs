@@ -14,7 +14,6 @@ use sync_core::{
     transport::Verdict,
 };
 
-pub(super) use super::taking::AsksForNoToken;
 use crate::bent::Bug;
 
 async fn all(store: &MemoryStore) -> Result<Vec<Entry>, StoreError> {
@@ -224,6 +223,24 @@ impl Bug for LoadsOnlyWhatWasAnswered {
 }
 
 #[derive(Default)]
+pub(super) struct ReportsDoubtsAndKeepsNone;
+
+#[async_trait]
+impl Bug for ReportsDoubtsAndKeepsNone {
+    async fn settle(
+        &self,
+        store: &MemoryStore,
+        request: SettleRequest,
+    ) -> Result<SettleReport, StoreError> {
+        let report = store.fork().settle(request.clone()).await?;
+        if !report.doubted.is_empty() {
+            return Ok(report);
+        }
+        store.settle(request).await
+    }
+}
+
+#[derive(Default)]
 pub(super) struct JudgesByTheRefusal;
 
 #[async_trait]
@@ -249,6 +266,26 @@ impl Bug for JudgesByTheRefusal {
                 }
             }
             request.settlements.retain(|s| !judges(s));
+        }
+        store.settle(request).await
+    }
+}
+
+#[derive(Default)]
+pub(super) struct ForgetsTheirsOfADoubt;
+
+#[async_trait]
+impl Bug for ForgetsTheirsOfADoubt {
+    async fn settle(
+        &self,
+        store: &MemoryStore,
+        mut request: SettleRequest,
+    ) -> Result<SettleReport, StoreError> {
+        for settlement in &mut request.settlements {
+            if let Settlement::Answer(_, verdict @ Verdict::Conflict { .. }) = settlement {
+                let reason = "conflict".to_owned();
+                *verdict = Verdict::Rejected { reason };
+            }
         }
         store.settle(request).await
     }

@@ -8,12 +8,9 @@ use std::{
 use async_trait::async_trait;
 use sync_core::{
     error::StoreError,
-    model::{Account, MutationId},
+    model::MutationId,
     policy::NoUpgrade,
-    store::{
-        CursorStore, EntryFilter, EntryState, Fence, MemoryStore, Outbox, Pick, SettleReport,
-        SettleRequest, TakeRequest, Taken, TakenEntry,
-    },
+    store::{EntryFilter, EntryState, MemoryStore, Outbox, Pick, TakeRequest, Taken, TakenEntry},
     transport::ServerTraits,
 };
 
@@ -177,38 +174,5 @@ impl Bug for UpgradesOnlyTheBatch {
         let upgrade = Arc::new(NoUpgrade);
         store.take(TakeRequest { upgrade, ..request }).await?;
         Ok(taken)
-    }
-}
-
-/// The newest token, which stands for whatever token a call brings.
-#[derive(Default)]
-pub(super) struct AsksForNoToken(Mutex<Fence>);
-
-impl AsksForNoToken {
-    fn newest(&self) -> Fence {
-        *locked(&self.0)
-    }
-}
-
-#[async_trait]
-impl Bug for AsksForNoToken {
-    async fn lead(&self, store: &MemoryStore, account: Account) -> Result<Fence, StoreError> {
-        let fence = store.lead(account).await?;
-        *locked(&self.0) = fence;
-        Ok(fence)
-    }
-
-    async fn take(&self, store: &MemoryStore, request: TakeRequest) -> Result<Taken, StoreError> {
-        let fence = self.newest();
-        store.take(TakeRequest { fence, ..request }).await
-    }
-
-    async fn settle(
-        &self,
-        store: &MemoryStore,
-        request: SettleRequest,
-    ) -> Result<SettleReport, StoreError> {
-        let fence = self.newest();
-        store.settle(SettleRequest { fence, ..request }).await
     }
 }

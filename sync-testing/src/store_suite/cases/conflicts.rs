@@ -10,7 +10,7 @@ use sync_core::{
 };
 
 use crate::store_suite::{
-    database::{Database, Device, conflict, key, state},
+    database::{ACCOUNT, Database, Device, conflict, key, state},
     failure::{Outcome, equal, holds, succeeds},
 };
 
@@ -68,6 +68,24 @@ pub(super) async fn an_edit_that_lost_to_a_delete_is_gone_from_the_view_and_kept
     let found = untimed(device.store.conflicts(None).await?);
     let kept = sides("a", id, Some("mine"), None, Some("pulled"))?;
     equal("the conflicts", found, vec![kept])
+}
+
+pub(super) async fn a_conflict_that_is_kept_already_stays_as_it_is(
+    database: &Database<'_>,
+) -> Outcome {
+    let device = pulled(database).await?;
+    let id = device.update("a", "mine").await?;
+    device.send().await?;
+    lose(&device, id, Some("theirs"), 6).await?;
+    let kept = device.store.conflicts(None).await?;
+    equal("the number of conflicts", kept.len(), 1)?;
+    // A page tells of the same mutation once more, as overwritten by something else.
+    let page = device.page().put("a", "newer", 7)?;
+    let page = page.overwrote(id, ACCOUNT, state("mine")?, 7);
+    device.pull("baby", page).await?;
+    let device = database.reopen(device).await?;
+    let found = device.store.conflicts(None).await?;
+    equal("the conflicts", found, kept)
 }
 
 pub(super) async fn conflicts_are_listed_by_scope_and_oldest_first(

@@ -142,6 +142,7 @@ macro_rules! __store_cases {
             conflicts {
                 a_conflict_keeps_both_sides_until_it_is_acknowledged
                 an_edit_that_lost_to_a_delete_is_gone_from_the_view_and_kept
+                a_conflict_that_is_kept_already_stays_as_it_is
                 conflicts_are_listed_by_scope_and_oldest_first
                 acknowledging_a_conflict_leaves_the_others
                 mine_again_is_a_new_mutation_at_the_end_of_the_queue

@@ -14,8 +14,8 @@ use sync_core::{
     model::{MutationId, Scope},
     policy::{MineAgain, ServerWins},
     store::{
-        Conflict, Conflicts, Entry, EntryFilter, MemoryStore, Outbox, SettleReport, SettleRequest,
-        Touched,
+        ApplyOutcome, ApplyRequest, ChangeApplier, Conflict, Conflicts, Entry, EntryFilter,
+        MemoryStore, Outbox, SettleReport, SettleRequest, Touched,
     },
 };
 
@@ -55,6 +55,40 @@ impl Bug for KeepsOnlyConflictsWithARecord {
     ) -> Result<Vec<Conflict>, StoreError> {
         let mut conflicts = store.conflicts(scope).await?;
         conflicts.retain(|conflict| conflict.theirs.is_some());
+        Ok(conflicts)
+    }
+}
+
+/// The conflicts that pages have told of.
+#[derive(Default)]
+pub(super) struct ReplacesConflicts(Mutex<Vec<Conflict>>);
+
+#[async_trait]
+impl Bug for ReplacesConflicts {
+    async fn apply(
+        &self,
+        store: &MemoryStore,
+        request: ApplyRequest,
+    ) -> Result<ApplyOutcome, StoreError> {
+        let outcome = store.apply(request).await?;
+        if let ApplyOutcome::Applied(applied) = &outcome {
+            locked(&self.0).extend(applied.conflicts.iter().cloned());
+        }
+        Ok(outcome)
+    }
+
+    async fn conflicts(
+        &self,
+        store: &MemoryStore,
+        scope: Option<Scope>,
+    ) -> Result<Vec<Conflict>, StoreError> {
+        let mut conflicts = store.conflicts(scope).await?;
+        for newer in locked(&self.0).iter() {
+            let same = |c: &&mut Conflict| c.mutation_id == newer.mutation_id;
+            if let Some(conflict) = conflicts.iter_mut().find(same) {
+                conflict.clone_from(newer);
+            }
+        }
         Ok(conflicts)
     }
 }

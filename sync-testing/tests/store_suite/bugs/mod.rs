@@ -102,6 +102,7 @@ planted! {
     conflicts {
         a_conflict_keeps_both_sides_until_it_is_acknowledged: KeepsConflictsInMemory, "conflicts are kept in memory";
         an_edit_that_lost_to_a_delete_is_gone_from_the_view_and_kept: KeepsOnlyConflictsWithARecord, "a conflict with a delete is not listed";
+        a_conflict_that_is_kept_already_stays_as_it_is: ReplacesConflicts, "a conflict replaces the one of the same mutation";
         conflicts_are_listed_by_scope_and_oldest_first: ListsConflictsById, "conflicts come by id";
         acknowledging_a_conflict_leaves_the_others: AcknowledgesTheWholeRecord, "all conflicts of a record are acknowledged with one";
         mine_again_is_a_new_mutation_at_the_end_of_the_queue: StoresNoNewEntryOfASettlement, "a settlement stores no entry that is new";

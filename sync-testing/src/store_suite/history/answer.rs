@@ -7,7 +7,8 @@ use sync_core::error::{StoreError, StoreErrorKind};
 /// What a step of a [`History`](super::History) returned: equal if the calls and their answers are equal, errors by
 /// their kind.
 ///
-/// The `Debug` text tells the call and its answer, but not what payloads hold.
+/// `Debug` shows what was called with what, and what came back, `Display` only the call and what came back; neither
+/// shows what payloads hold. Equal answers have equal texts, whichever store and process they are from.
 #[derive(Clone)]
 pub struct Answer {
     call: &'static str,
@@ -77,6 +78,12 @@ impl PartialEq for Answer {
             _ => false,
         };
         self.call == other.call && same
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} -> {:?}", self.call, self.outcome)
     }
 }
 

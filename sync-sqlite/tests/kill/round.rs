@@ -90,7 +90,7 @@ impl File {
         let done = |report: &&Report| matches!(report, Report::Done(Act::Step(_), _));
         tally.steps += reports.iter().filter(done).count() as u64;
         if let Some((_, answer)) = self.oracle.follow(&reports)? {
-            let call = answer.split(' ').next().unwrap_or_default();
+            let call = answer.split([' ', ',']).next().unwrap_or_default();
             *tally.met.entry(call.to_owned()).or_default() += 1;
         }
         tally.reads += self.oracle.compare_seen(&read)?;
@@ -197,10 +197,10 @@ pub(crate) fn a_killed_process_leaves_what_had_returned() -> Result<(), String> 
             file = File::new(directory.path(), files, seed << 32);
         }
     }
-    println!("seed {seed}: {tally}");
     if !tally.wrong.is_empty() {
-        return Err(tally.to_string());
+        return Err(format!("seed {seed}: {tally}"));
     }
+    println!("seed {seed}: {tally}");
     // A run that hardly ever meets a call proves nothing.
     let met = tally.killed_in_a_call();
     if met * 3 < rounds || tally.steps < rounds {

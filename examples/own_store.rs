@@ -208,6 +208,9 @@ static OPENED: Mutex<BTreeMap<PathBuf, Weak<Opened>>> = Mutex::new(BTreeMap::new
 
 /// A store in a JSON file. A call does all it does in its first poll: it blocks its thread, and dropping its future
 /// cannot stop it half-way.
+///
+/// What a call has returned survives a crash. A power cut may undo the newest calls, whole, back to the last batch that
+/// was taken.
 #[derive(Clone)]
 struct JsonStore(Arc<Opened>);
 
@@ -282,15 +285,19 @@ fn write_file(path: &Path, tables: &Tables) -> Attempt<()> {
         let mut file = File::create(&beside)?;
         file.write_all(&text)?;
         file.sync_all()?;
-        fs::rename(&beside, path)?;
-        // The new name, too, has to reach the disk. Not every system can be asked for that.
-        #[cfg(unix)]
-        if let Some(folder) = path.parent() {
-            File::open(folder)?.sync_all()?;
-        }
-        Ok(())
+        fs::rename(&beside, path)
     };
     write().map_err(failed)
+}
+
+/// Waits until the newest file has its name on the disk, too. Not every system can be asked for that.
+fn sync_folder(path: &Path) -> Attempt<()> {
+    #[cfg(unix)]
+    if let Some(folder) = path.parent() {
+        let folder = File::open(folder).map_err(failed)?;
+        folder.sync_all().map_err(failed)?;
+    }
+    Ok(())
 }
 
 fn failed(error: io::Error) -> StoreError {
@@ -320,7 +327,7 @@ impl Outbox for JsonStore {
     }
 
     async fn take(&self, request: TakeRequest) -> Attempt<Taken> {
-        self.write(|tables| {
+        let taken = self.write(|tables| {
             overlay::check_fence(&tables.meta, request.fence)?;
             let mut take = Take::new(tables.meta.clone(), &request);
             for entry in tables.entries.values().filter(|entry| entry.is_pending()) {
@@ -335,7 +342,10 @@ impl Outbox for JsonStore {
             let (taken, writes) = take.finish();
             tables.store(writes);
             Ok(taken)
-        })
+        })?;
+        // What goes out now is known to have gone out, after a power cut too.
+        sync_folder(&self.0.path)?;
+        Ok(taken)
     }
 
     async fn settle(&self, request: SettleRequest) -> Attempt<SettleReport> {

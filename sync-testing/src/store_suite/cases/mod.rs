@@ -8,9 +8,12 @@ mod dropped;
 mod failed;
 mod handles;
 mod histories;
+mod keys;
 mod leading;
 mod outbox;
 mod pages;
+mod payloads;
+mod records;
 mod resync;
 mod revocation;
 mod settling;
@@ -173,6 +176,30 @@ macro_rules! __store_cases {
                 an_applied_edit_leaves_when_a_drained_pull_has_passed_it
                 an_applied_delete_does_not_come_back
                 without_versions_an_applied_edit_waits_for_a_pull_that_began_after_its_answer
+            }
+            payloads {
+                numbers_keep_every_digit
+                strings_keep_every_character
+                any_json_keeps_its_shape
+                a_payload_of_five_megabytes_is_kept_whole
+                the_format_version_of_a_payload_is_kept
+                versions_keep_every_digit
+            }
+            records {
+                a_list_goes_step_by_step_through_everything_once
+                a_list_is_of_one_scope_and_one_type
+                a_count_is_of_what_the_app_sees
+                what_is_not_there_is_none_and_looking_leaves_nothing
+                changes_of_unknown_types_are_kept
+            }
+            keys {
+                any_text_is_a_scope_a_type_and_an_id
+                texts_that_differ_only_by_case_are_different
+                texts_that_differ_only_by_normalisation_are_different
+                texts_that_differ_only_by_what_they_begin_or_end_with_are_different
+                uuids_are_text_too
+                very_long_texts_are_told_apart_by_their_ends
+                the_parts_of_a_key_do_not_run_into_one_another
             }
             resync {
                 a_resync_keeps_the_records_and_the_edits

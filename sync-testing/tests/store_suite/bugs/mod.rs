@@ -9,9 +9,12 @@ mod dropped;
 mod failed;
 mod handles;
 mod histories;
+mod keys;
 mod leading;
 mod outbox;
 mod pages;
+mod payloads;
+mod records;
 mod resync;
 mod revocation;
 mod settling;
@@ -133,6 +136,30 @@ planted! {
         an_applied_edit_leaves_when_a_drained_pull_has_passed_it: LoadsOnlyThePage, "the last page of a pull loads only its own records";
         an_applied_delete_does_not_come_back: LeavesWithTheFirstEcho, "the echo of one edit lets all of its record go";
         without_versions_an_applied_edit_waits_for_a_pull_that_began_after_its_answer: ReadsTheTickLate, "the tick is read when a page is applied";
+    }
+    payloads {
+        numbers_keep_every_digit: SendsDoubles, "a number is sent as a double";
+        strings_keep_every_character: LeavesNulOut, "an escaped NUL is left out";
+        any_json_keeps_its_shape: ReadsEmptyArraysAsObjects, "an empty array is read as an empty object";
+        a_payload_of_five_megabytes_is_kept_whole: CutsAtOneMegabyte, "text is cut after a megabyte";
+        the_format_version_of_a_payload_is_kept: ForgetsTheSchema, "the format version is not read";
+        versions_keep_every_digit: NumbersInDoubles, "the number of a change is kept as a double";
+    }
+    records {
+        a_list_goes_step_by_step_through_everything_once: ListsFromAnId, "a list goes on with the last id instead of after it";
+        a_list_is_of_one_scope_and_one_type: ListsByPrefix, "a list takes in scopes whose names begin alike";
+        a_count_is_of_what_the_app_sees: CountsWhatIsDeleted, "deleted records are counted until their delete is synced";
+        what_is_not_there_is_none_and_looking_leaves_nothing: KeepsWhatIsAskedFor, "asking about a scope makes a row";
+        changes_of_unknown_types_are_kept: DropsUnknownTypes, "changes of unknown types are dropped";
+    }
+    keys {
+        any_text_is_a_scope_a_type_and_an_id: EndsAtNul, "an id ends at its first NUL";
+        texts_that_differ_only_by_case_are_different: IgnoresCase, "ids are compared without regard to case";
+        texts_that_differ_only_by_normalisation_are_different: Normalises, "ids are normalised";
+        texts_that_differ_only_by_what_they_begin_or_end_with_are_different: PadsWithSpaces, "spaces at the end of an id do not count";
+        uuids_are_text_too: ParsesUuids, "ids that are UUIDs are kept as numbers, whatever their case";
+        very_long_texts_are_told_apart_by_their_ends: ComparesAPrefix, "only the first 255 characters of an id are compared";
+        the_parts_of_a_key_do_not_run_into_one_another: JoinsTypeAndId, "type and id are joined with a slash";
     }
     resync {
         a_resync_keeps_the_records_and_the_edits: ReadsOneGeneration, "only records of the scope's generation are read";

@@ -28,6 +28,9 @@
 //!
 //! The suite brings no runtime: a case is a future, and [`store_suite!`] takes the attribute of any, as in
 //! `store_suite!(#[tokio::test] MySubject::new())`. [`check`] runs all cases from a program and returns a [`Report`].
+//!
+//! `docs/testing-your-store.md` in the repository says what the cases cover, and what they leave to the author;
+//! `examples/own_store.rs` is a store in one file that passes them.
 
 mod cases;
 mod database;

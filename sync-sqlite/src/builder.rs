@@ -76,7 +76,7 @@ impl Builder {
             inline: false,
             durability: Durability::default(),
             busy_timeout: Duration::from_secs(5),
-            cache: 16 << 20,
+            cache: 32 << 20,
             checkpoint: 4_000,
             lease: Duration::from_secs(6),
             notice_interval: Duration::from_millis(250),
@@ -97,7 +97,7 @@ impl Builder {
         self
     }
 
-    /// The most memory for the pages that the writing connection keeps, in bytes; 16 MiB if not set. A first sync
+    /// The most memory for the pages that the writing connection keeps, in bytes; 32 MiB if not set. A first sync
     /// with random ids is fastest when the index of the records fits in.
     pub fn cache(mut self, bytes: u64) -> Self {
         self.cache = bytes;

@@ -5,7 +5,9 @@ use std::{error::Error, fmt, time::Duration};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Account, Cursor, Mutation, MutationId, Page, Payload, Schema, Scope, Version};
+use crate::model::{
+    Account, Cursor, Mutation, MutationId, Page, Payload, Schema, Scope, Version, present,
+};
 
 /// Carries pulls and pushes to a server and sorts what can go wrong into a few kinds.
 ///
@@ -150,6 +152,11 @@ pub enum Verdict {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerRecord {
     /// Its payload; none when it is deleted.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present"
+    )]
     pub payload: Option<Payload>,
     /// The format version of the payload, where the server keeps one.
     pub schema: Schema,

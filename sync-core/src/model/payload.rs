@@ -209,6 +209,13 @@ impl<'de> Deserialize<'de> for Payload {
     }
 }
 
+/// Reads a field that may hold no payload, and is left out then: one that is `null` holds the payload `null`.
+pub(crate) fn present<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Payload>, D::Error> {
+    Payload::deserialize(deserializer).map(Some)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,7 @@ use super::EntryKind;
 use crate::{
     model::{
         Account, Cursor, Epoch, Generation, Mutation, MutationId, Payload, RecordKey, Schema,
-        Scope, Version,
+        Scope, Version, present,
     },
     time::Timestamp,
     transport::ServerRecord,
@@ -337,10 +337,25 @@ pub struct Conflict {
     /// The record.
     pub key: RecordKey,
     /// What the user had written; none if it was a delete.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present"
+    )]
     pub mine: Option<Payload>,
     /// What the server held; none if it was deleted.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present"
+    )]
     pub theirs: Option<Payload>,
     /// The newest pulled state that the edit was made over, where it was still known.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present"
+    )]
     pub base: Option<Payload>,
     /// How it was resolved.
     pub resolution: Resolution,
@@ -462,6 +477,29 @@ mod tests {
             };
             let json = serde_json::to_string(&entry).unwrap();
             assert_eq!(serde_json::from_str::<Entry>(&json).unwrap(), entry);
+        }
+    }
+    #[test]
+    fn a_payload_of_null_is_told_from_none_in_json() {
+        for payload in [None, Some(Payload::parse("null").unwrap())] {
+            let conflict = Conflict {
+                mutation_id: MutationId::following(None, Timestamp::from_millis(1), 1),
+                key: RecordKey::new("s", "t", "i"),
+                mine: payload.clone(),
+                theirs: payload.clone(),
+                base: payload.clone(),
+                resolution: Resolution::Theirs,
+                at: Timestamp::from_millis(1),
+            };
+            let json = serde_json::to_string(&conflict).unwrap();
+            assert_eq!(serde_json::from_str::<Conflict>(&json).unwrap(), conflict);
+            let record = ServerRecord {
+                payload,
+                schema: Schema(1),
+                version: None,
+            };
+            let json = serde_json::to_string(&record).unwrap();
+            assert_eq!(serde_json::from_str::<ServerRecord>(&json).unwrap(), record);
         }
     }
 }

@@ -181,6 +181,7 @@ macro_rules! __store_cases {
                 numbers_keep_every_digit
                 strings_keep_every_character
                 any_json_keeps_its_shape
+                a_payload_of_null_is_not_a_missing_one
                 a_payload_of_five_megabytes_is_kept_whole
                 the_format_version_of_a_payload_is_kept
                 versions_keep_every_digit

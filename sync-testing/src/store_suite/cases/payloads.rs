@@ -7,7 +7,7 @@ use sync_core::{
 
 use crate::store_suite::{
     Failure,
-    database::{Database, edit, json, key, rejected, state},
+    database::{Database, conflict, edit, json, key, rejected, state},
     failure::{Outcome, equal, holds},
 };
 
@@ -134,6 +134,28 @@ pub(super) async fn any_json_keeps_its_shape(database: &Database<'_>) -> Outcome
         "\"text\"",
     ];
     come_back(database, &all_of(&texts)?).await
+}
+
+pub(super) async fn a_payload_of_null_is_not_a_missing_one(database: &Database<'_>) -> Outcome {
+    let device = database.open().await?;
+    let null = json("null")?;
+    let page = device.page().put_as("log", "a", null.clone(), 1);
+    device.pull("baby", page).await?;
+    let id = device.queue(key("a"), Op::Update(null.clone())).await?;
+    device.take().await?;
+    device.answer(id, conflict(Some(null.clone()), 3)).await?;
+    drop(device);
+
+    let device = database.open().await?;
+    for kept in device.store.conflicts(None).await? {
+        let sides = [kept.mine, kept.theirs, kept.base];
+        let null = || Some(null.clone());
+        equal("the sides of the conflict", sides, [null(), null(), null()])?;
+    }
+    // A change from before the conflict has the record folded again, with what the answer carried.
+    let page = device.page().put_as("log", "a", json("1")?, 2);
+    device.pull("baby", page).await?;
+    equal("the view", device.view("a").await?.as_deref(), Some("null"))
 }
 
 pub(super) async fn a_payload_of_five_megabytes_is_kept_whole(database: &Database<'_>) -> Outcome {

@@ -141,6 +141,7 @@ planted! {
         numbers_keep_every_digit: SendsDoubles, "a number is sent as a double";
         strings_keep_every_character: LeavesNulOut, "an escaped NUL is left out";
         any_json_keeps_its_shape: ReadsEmptyArraysAsObjects, "an empty array is read as an empty object";
+        a_payload_of_null_is_not_a_missing_one: ReadsNullAsNothing, "a side of a conflict that is null is read as one that is missing";
         a_payload_of_five_megabytes_is_kept_whole: CutsAtOneMegabyte, "text is cut after a megabyte";
         the_format_version_of_a_payload_is_kept: ForgetsTheSchema, "the format version is not read";
         versions_keep_every_digit: NumbersInDoubles, "the number of a change is kept as a double";

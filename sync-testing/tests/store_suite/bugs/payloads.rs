@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 use sync_core::{
     error::StoreError,
-    model::{ChangeOp, Op, Payload, RecordKey, Schema},
+    model::{ChangeOp, Op, Payload, RecordKey, Schema, Scope},
     store::{
-        ApplyOutcome, ApplyRequest, ChangeApplier, EnqueueRequest, Enqueued, MemoryStore, Outbox,
-        RecordRow, Records, TakeRequest, Taken,
+        ApplyOutcome, ApplyRequest, ChangeApplier, Conflict, Conflicts, EnqueueRequest, Enqueued,
+        MemoryStore, Outbox, RecordRow, Records, TakeRequest, Taken,
     },
 };
 
@@ -120,5 +120,23 @@ impl Bug for NumbersInDoubles {
             seq: row.seq.map(|seq| seq as f64 as u64),
             ..row
         }))
+    }
+}
+
+#[derive(Default)]
+pub(super) struct ReadsNullAsNothing;
+
+#[async_trait]
+impl Bug for ReadsNullAsNothing {
+    async fn conflicts(
+        &self,
+        store: &MemoryStore,
+        scope: Option<Scope>,
+    ) -> Result<Vec<Conflict>, StoreError> {
+        let mut conflicts = store.conflicts(scope).await?;
+        for conflict in &mut conflicts {
+            conflict.theirs.take_if(|theirs| theirs.as_str() == "null");
+        }
+        Ok(conflicts)
     }
 }

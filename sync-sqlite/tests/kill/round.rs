@@ -24,7 +24,7 @@ use crate::{
 const ROUNDS_A_FILE: u64 = 20;
 /// Every so manyth file gets pages of so many changes.
 const LARGE_FILES: u64 = 5;
-const LARGE: u64 = 10_000;
+pub(crate) const LARGE: u64 = 10_000;
 
 /// When a child is killed.
 #[derive(Clone, Copy, Debug)]
@@ -90,8 +90,7 @@ impl File {
         let done = |report: &&Report| matches!(report, Report::Done(Act::Step(_), _));
         tally.steps += reports.iter().filter(done).count() as u64;
         if let Some((_, answer)) = self.oracle.follow(&reports)? {
-            let call = answer.split([' ', ',']).next().unwrap_or_default();
-            *tally.met.entry(call.to_owned()).or_default() += 1;
+            tally.meet(&answer);
         }
         tally.reads += self.oracle.compare_seen(&read)?;
         // A process that starts again may make the call again that it does not know to have been made.

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use crate::oracle::{Fault, Wrong};
+use crate::{
+    oracle::{Fault, Wrong},
+    round::LARGE,
+};
 
 /// Counts of a run, and what went wrong in it.
 #[derive(Debug, Default)]
@@ -13,11 +16,22 @@ pub(crate) struct Tally {
     pub(crate) while_opening: u64,
     /// The calls that kills have met.
     pub(crate) met: BTreeMap<String, u64>,
-    /// Of these, those that were done nevertheless.
     pub(crate) wrong: Vec<(u64, Wrong)>,
 }
 
 impl Tally {
+    /// A kill has met the call that would have answered this.
+    pub(crate) fn meet(&mut self, answer: &str) {
+        let mut words = answer.split([' ', ',']);
+        let call = words.next().unwrap_or_default().to_owned();
+        let changes = words.nth(1).and_then(|n| n.parse::<u64>().ok());
+        let call = match changes {
+            Some(changes) if changes >= LARGE => call + " of a large page",
+            _ => call,
+        };
+        *self.met.entry(call).or_default() += 1;
+    }
+
     pub(crate) fn killed_in_a_call(&self) -> u64 {
         self.met.values().sum()
     }

@@ -12,6 +12,8 @@ use sync_core::error::{StoreError, StoreErrorKind};
 #[derive(Clone)]
 pub struct Answer {
     call: &'static str,
+    /// Of a page that was applied.
+    changes: Option<usize>,
     asked: Arc<dyn fmt::Debug + Send + Sync>,
     outcome: Result<Arc<dyn Returned>, StoreErrorKind>,
 }
@@ -40,6 +42,7 @@ impl Answer {
     ) -> Self {
         Self {
             call,
+            changes: None,
             asked,
             outcome: match outcome {
                 Ok(returned) => Ok(Arc::new(returned)),
@@ -48,10 +51,19 @@ impl Answer {
         }
     }
 
+    /// The call was about a page of so many changes.
+    pub(super) fn of(self, changes: usize) -> Self {
+        Self {
+            changes: Some(changes),
+            ..self
+        }
+    }
+
     /// What the step depends on could not be read.
     pub(super) fn unread(error: &StoreError) -> Self {
         Self {
             call: "reading",
+            changes: None,
             asked: Arc::new(error.to_string()),
             outcome: Err(error.kind().clone()),
         }
@@ -83,7 +95,11 @@ impl PartialEq for Answer {
 
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} -> {:?}", self.call, self.outcome)
+        write!(f, "{}", self.call)?;
+        if let Some(changes) = self.changes {
+            write!(f, " of {changes} changes")?;
+        }
+        write!(f, " -> {:?}", self.outcome)
     }
 }
 

@@ -112,7 +112,10 @@ impl Call {
             Self::Enqueue(request) => made!(enqueue(request)),
             Self::Take(request) => made!(take(request)),
             Self::Settle(request) => made!(settle(request)),
-            Self::Apply(request) => made!(apply(request)),
+            Self::Apply(request) => {
+                let changes = request.page.changes.len();
+                made!(apply(request)).of(changes)
+            }
             Self::Resync(scope, new_epoch, fence) => made!(resync(scope, new_epoch, fence)),
             Self::Sweep(scope, limit, fence) => made!(sweep(scope, limit, fence)),
             Self::Purge(scope, at, fence) => made!(purge(scope, at, fence)),

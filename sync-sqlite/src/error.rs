@@ -113,6 +113,9 @@ fn words(error: &rusqlite::Error) -> &'static str {
         Some(ErrorCode::NotADatabase) => "the file is not an SQLite database, or it is encrypted",
         Some(ErrorCode::DatabaseCorrupt) => "the file is damaged",
         Some(ErrorCode::TooBig) => "a value is larger than SQLite allows",
+        Some(ErrorCode::OutOfMemory) => {
+            "SQLite has asked for more memory than there is; a damaged file can be why"
+        }
         Some(_) => "SQLite refused",
         None => "a row does not have the expected shape",
     }

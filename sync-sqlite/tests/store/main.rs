@@ -6,6 +6,7 @@
 )]
 
 mod concurrency;
+mod damage;
 mod differential;
 mod engines;
 mod files;

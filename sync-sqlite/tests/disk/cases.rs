@@ -9,24 +9,32 @@ use futures::executor::block_on;
 use sync_core::{error::StoreErrorKind, model::Scope, store::CursorStore};
 use sync_sqlite::SqliteStore;
 
-use crate::edits::{count, enqueue, enqueue_until_it_fails, open};
+use crate::{
+    edits::{FILE, count, enqueue, enqueue_until_it_fails, open},
+    spaces::Space,
+};
 
-pub(crate) const FULL: &str = "a_full_disk_fails_the_edit_and_takes_it_when_there_is_room";
-pub(crate) const FULL_FROM_THE_START: &str =
-    "on_a_full_disk_a_new_database_fails_to_open_and_says_why";
-pub(crate) const LIMITED: &str = "a_file_that_may_not_grow_fails_the_edit_and_loses_none";
-pub(crate) const READ_ONLY_FOLDER: &str = "in_a_folder_that_cannot_be_written_nothing_is_changed";
-pub(crate) const READ_ONLY_FILE: &str = "a_file_that_cannot_be_written_is_not_changed";
+/// A case: in what folder it runs, and what happens there.
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) space: Space,
+    pub(crate) run: fn(&Path),
+}
 
-pub(crate) fn run(case: &str, folder: &Path) {
-    let path = folder.join("app.db");
-    match case {
-        FULL => full(folder, &path),
-        FULL_FROM_THE_START => full_from_the_start(folder, &path),
-        LIMITED => limited(&path),
-        READ_ONLY_FOLDER | READ_ONLY_FILE => read_only(&path),
-        other => panic!("no case {other}"),
-    }
+macro_rules! cases {
+    ($($name:ident in $space:ident,)*) => {
+        pub(crate) const ALL: &[Case] = &[$(
+            Case { name: stringify!($name), space: Space::$space, run: $name },
+        )*];
+    };
+}
+
+cases! {
+    a_full_disk_fails_the_edit_and_takes_it_when_there_is_room in Small,
+    on_a_full_disk_a_new_database_fails_to_open_and_says_why in Small,
+    a_file_that_may_not_grow_fails_the_edit_and_loses_none in Limited,
+    in_a_folder_that_cannot_be_written_nothing_is_changed in ReadOnlyFolder,
+    a_file_that_cannot_be_written_is_not_changed in ReadOnlyFile,
 }
 
 /// Something else takes most of the disk.
@@ -36,7 +44,8 @@ fn fill(folder: &Path, bytes: usize) -> PathBuf {
     film
 }
 
-fn full(folder: &Path, path: &Path) {
+fn a_full_disk_fails_the_edit_and_takes_it_when_there_is_room(folder: &Path) {
+    let path = &folder.join(FILE);
     let film = fill(folder, 6 << 20);
     let store = open(path).unwrap();
     let (made, error) = enqueue_until_it_fails(&store, 0);
@@ -68,7 +77,8 @@ fn full(folder: &Path, path: &Path) {
     assert_eq!(count(&open(path).unwrap()), made + 30);
 }
 
-fn full_from_the_start(folder: &Path, path: &Path) {
+fn on_a_full_disk_a_new_database_fails_to_open_and_says_why(folder: &Path) {
+    let path = &folder.join(FILE);
     let film = fill(folder, 100 << 20);
     let error = open(path).unwrap_err();
     println!("{error}");
@@ -80,8 +90,8 @@ fn full_from_the_start(folder: &Path, path: &Path) {
     assert_eq!(count(&store), 1);
 }
 
-fn limited(path: &Path) {
-    let store = open(path).unwrap();
+fn a_file_that_may_not_grow_fails_the_edit_and_loses_none(folder: &Path) {
+    let store = open(&folder.join(FILE)).unwrap();
     let (made, error) = enqueue_until_it_fails(&store, 0);
     println!("{error}\nedits {made}");
     // The system's word for it is not that the disk is full, and SQLite's is that writing failed.
@@ -96,7 +106,17 @@ fn limited(path: &Path) {
     assert_eq!(count(&store), made);
 }
 
-fn read_only(path: &Path) {
+fn in_a_folder_that_cannot_be_written_nothing_is_changed(folder: &Path) {
+    fs::write(folder.join("new"), "anything").unwrap_err();
+    nothing_is_changed(&folder.join(FILE));
+}
+
+fn a_file_that_cannot_be_written_is_not_changed(folder: &Path) {
+    fs::write(folder.join("new"), "anything").unwrap();
+    nothing_is_changed(&folder.join(FILE));
+}
+
+fn nothing_is_changed(path: &Path) {
     fs::write(path, "nothing").unwrap_err();
     let error = match open(path) {
         Err(error) => error,

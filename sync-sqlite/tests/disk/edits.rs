@@ -11,6 +11,9 @@ use sync_core::{
 };
 use sync_sqlite::SqliteStore;
 
+/// The database in a case's folder.
+pub(crate) const FILE: &str = "app.db";
+
 const SCOPE: &str = "baby-1";
 
 pub(crate) fn open(path: &Path) -> Result<SqliteStore, StoreError> {

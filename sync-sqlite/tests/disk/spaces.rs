@@ -8,7 +8,7 @@ use std::{
 
 use libtest_mimic::Failed;
 
-use crate::{CASE, FOLDER, edits};
+use crate::{CASE, FOLDER, cases::Case, edits};
 
 /// The last line of a child that has come through.
 pub(crate) const THROUGH: &str = "through";
@@ -46,14 +46,15 @@ impl Space {
 }
 
 /// Runs a case in a child with such a folder, and looks afterwards, in this process, at what is left.
-pub(crate) fn run(case: &str, space: Space) -> Result<(), Failed> {
+pub(crate) fn run(case: &Case) -> Result<(), Failed> {
+    let space = case.space;
     let directory = tempfile::tempdir()?;
-    let path = directory.path().join("app.db");
+    let path = directory.path().join(edits::FILE);
     if matches!(space, Space::ReadOnlyFile | Space::ReadOnlyFolder) {
         edits::make(&path);
     }
     let before = std::fs::read(&path).unwrap_or_default();
-    let output = start(case, space, directory.path())?;
+    let output = start(case.name, space, directory.path())?;
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() || !told.trim_end().ends_with(THROUGH) {

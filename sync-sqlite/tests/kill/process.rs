@@ -82,6 +82,20 @@ impl Process {
         }
     }
 
+    /// Waits until an act has gone on for longer than small ones do, or until there were many of them.
+    pub(crate) fn wait_for_a_long_act(&mut self) -> Result<(), String> {
+        const LONG: Duration = Duration::from_millis(12);
+        const MANY: usize = 600;
+        while self.told.len() < MANY {
+            let begun = matches!(self.told.last(), Some(Report::Begun(_)));
+            let limit = if begun { LONG } else { Duration::MAX };
+            if !self.wait_for(limit, |_| true)? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
     /// Kills it with SIGKILL, and returns all that it had reported.
     pub(crate) fn kill(mut self) -> Result<Vec<Report>, String> {
         let ended = self.child.try_wait().map_err(|error| error.to_string())?;

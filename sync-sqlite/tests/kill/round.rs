@@ -33,6 +33,8 @@ enum Moment {
     Start(Duration),
     /// So long after it has begun so many acts.
     Acts(u64, Duration),
+    /// So long after an act has been found to take long, as a large page does.
+    Long(Duration),
 }
 
 /// A file, and what is known of it.
@@ -74,7 +76,10 @@ impl File {
         self.orders.durability = dice.below(3) as u8;
         let moment = match dice.below(10) {
             0 | 1 => Moment::Start(dice.micros(20_000)),
-            2..6 if self.orders.large > 0 => Moment::Start(dice.micros(700_000)),
+            2..8 if self.orders.large > 0 => {
+                let after = [5_000, 50_000, 300_000][dice.below(3) as usize];
+                Moment::Long(dice.micros(after))
+            }
             _ => {
                 let after = [200, 2_000, 20_000][dice.below(3) as usize];
                 Moment::Acts(1 + dice.below(40), dice.micros(after))
@@ -122,6 +127,10 @@ fn run(
     let reader = looked_at.then(|| Process::start(&reader));
     match moment {
         Moment::Start(after) => thread::sleep(after),
+        Moment::Long(after) => {
+            child.wait_for_a_long_act()?;
+            thread::sleep(after);
+        }
         Moment::Acts(mut acts, after) => {
             child.wait_for(Duration::MAX, |report| {
                 acts -= u64::from(matches!(report, Report::Begun(_)));

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | apps | [`TestServer`]: the real server's logic and any number of devices in one process, on a clock of their own |
 //! | transports, and whoever must decide each answer | [`ScriptedTransport`] |
-//! | stores | [`store_suite`]: the cases that decide whether a store is right; [`FaultyStore`]: fails or stops at the call that a test names |
+//! | stores | [`mod@store_suite`]: the cases that decide whether a store is right; [`FaultyStore`]: fails or stops at the call that a test names |
 //! | all | [`VirtualClock`] and [`SeededEntropy`]: time and randomness that a test owns |
 //!
 //! ```

@@ -31,6 +31,8 @@
 //!
 //! `docs/testing-your-store.md` in the repository says what the cases cover, and what they leave to the author;
 //! `examples/own_store.rs` is a store in one file that passes them.
+//!
+//! [`store_suite!`]: crate::store_suite!
 
 mod cases;
 mod database;
@@ -69,7 +71,7 @@ pub async fn run_async(name: &str, subject: &dyn Subject) {
     }
 }
 
-/// Makes one test of each case of the [store suite](crate::store_suite).
+/// Makes one test of each case of the [store suite](mod@crate::store_suite).
 ///
 /// `store_suite!(SUBJECT)` makes plain `#[test]`s that run on the test's own thread; `store_suite!(#[ATTRIBUTE]
 /// SUBJECT)` makes async tests with that attribute, such as `#[tokio::test]` or `#[wasm_bindgen_test]`. The

@@ -101,6 +101,12 @@ impl VirtualClock {
         .await
     }
 
+    /// When the first of those who wait for it wants to be woken.
+    #[cfg(feature = "server")]
+    pub(crate) fn next_sleeper(&self) -> Option<Time> {
+        self.state().sleepers.keys().next().map(|(time, _)| *time)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -42,16 +42,22 @@
 mod clock;
 mod entropy;
 mod faulty;
+mod layered;
 mod scripted;
 #[cfg(feature = "server")]
 mod server;
+#[cfg(feature = "server")]
+pub mod simulator;
 pub mod store_suite;
 
 pub use clock::VirtualClock;
 pub use entropy::SeededEntropy;
-pub use faulty::{FaultyStore, StoreCall, StoreFault};
+pub use faulty::{FaultyStore, StoreFault};
+pub use layered::StoreCall;
 pub use scripted::{Call, ScriptedTransport};
 #[cfg(feature = "server")]
 pub use server::{Fault, TestDevice, TestServer};
+#[cfg(feature = "server")]
+pub use simulator::{SimError, Simulation};
 #[cfg(feature = "server")]
 pub use sync_server::{access::Role, decide::Rules};

@@ -1,0 +1,77 @@
+//! When edits and faults have stopped, every device that may read a scope holds what the server holds.
+
+use std::collections::BTreeMap;
+
+use sync_core::{
+    model::{Payload, RecordKey},
+    store::Entry,
+};
+
+use super::Invariant;
+use crate::simulator::{seen::Seen, snapshot::Snapshot, truth::Truth};
+
+pub(crate) struct Convergence;
+
+impl Invariant for Convergence {
+    fn name(&self) -> &'static str {
+        "convergence"
+    }
+
+    fn guarantee(&self) -> &'static str {
+        "guarantee 8: all end with the same records"
+    }
+
+    fn see(&mut self, seen: &Seen<'_>, truth: &Truth) -> Result<(), String> {
+        let Seen::End { devices } = seen else {
+            return Ok(());
+        };
+        for (device, held) in *devices {
+            for (scope, row) in &held.scopes {
+                let refused = truth.reads.get(&(*device, scope.clone()));
+                if refused.is_some_and(|reads| !reads.refused.is_empty()) || !row.pulled {
+                    continue;
+                }
+                let server = truth.server.scopes.get(scope);
+                let on_server: BTreeMap<&RecordKey, &Payload> = server
+                    .iter()
+                    .flat_map(|server| &server.records)
+                    .filter_map(|(key, (_, payload))| Some((key, payload.as_ref()?)))
+                    .collect();
+                compare(*device, scope.as_str(), held, &on_server)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn compare(
+    device: usize,
+    scope: &str,
+    held: &Snapshot,
+    on_server: &BTreeMap<&RecordKey, &Payload>,
+) -> Result<(), String> {
+    let in_scope = |key: &&RecordKey| key.scope.as_str() == scope;
+    let here = held.records.keys().filter(in_scope);
+    for key in here.chain(on_server.keys().copied()) {
+        if held.entries_of(key).any(Entry::is_failed) {
+            continue;
+        }
+        let shown = held.records.get(key).map(|row| &row.payload);
+        let there = on_server.get(key).copied();
+        let same = match (shown, there) {
+            (Some(shown), Some(there)) => shown.same_json(there),
+            (None, None) => true,
+            _ => false,
+        };
+        if !same {
+            let text =
+                |payload: Option<&Payload>| payload.map_or("nothing", |p| p.as_str()).to_owned();
+            return Err(format!(
+                "device {device} shows {} for {key}, the server holds {}",
+                text(shown),
+                text(there)
+            ));
+        }
+    }
+    Ok(())
+}

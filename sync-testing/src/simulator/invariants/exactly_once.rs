@@ -1,0 +1,77 @@
+//! A mutation is applied once, however often it arrives, and its answer stays the same.
+
+use std::collections::BTreeMap;
+
+use sync_core::{
+    model::{MutationId, Scope, Version},
+    transport::Verdict,
+};
+
+use super::Invariant;
+use crate::simulator::{seen::Seen, truth::Truth};
+
+#[derive(Default)]
+pub(crate) struct ExactlyOnce {
+    /// The version that each mutation was answered with first, in the history of the server that goes on.
+    answered: BTreeMap<MutationId, Version>,
+    /// Whose each number is; several may share one that appended nothing.
+    numbers: BTreeMap<(Scope, u64), MutationId>,
+    restores: u64,
+}
+
+impl Invariant for ExactlyOnce {
+    fn name(&self) -> &'static str {
+        "exactly once"
+    }
+
+    fn guarantee(&self) -> &'static str {
+        "guarantee 2: an acknowledged mutation was applied exactly once"
+    }
+
+    fn see(&mut self, seen: &Seen<'_>, truth: &Truth) -> Result<(), String> {
+        if truth.restores != self.restores {
+            self.restores = truth.restores;
+            self.answered.clear();
+            self.numbers.clear();
+        }
+        let Seen::Decided { request, answer } = seen else {
+            return Ok(());
+        };
+        for answer in &answer.answers {
+            let Verdict::Applied {
+                version: Some(version),
+                ..
+            } = &answer.verdict
+            else {
+                continue;
+            };
+            let id = answer.id;
+            let Some(sent) = request.mutations.iter().find(|sent| sent.mutation.id == id) else {
+                return Err(format!("the server answers for {id}, which was not sent"));
+            };
+            match self.answered.get(&id) {
+                Some(first) if first != version => {
+                    return Err(format!(
+                        "{id} was applied as {}, and once more as {}",
+                        first.seq, version.seq
+                    ));
+                }
+                Some(_) => continue,
+                None => self.answered.insert(id, version.clone()),
+            };
+            let place = (sent.mutation.key.scope.clone(), version.seq);
+            let writes = sent.mutation.op.payload().is_some();
+            if let Some(other) = self.numbers.get(&place) {
+                if writes {
+                    return Err(format!(
+                        "{id} and {other} are both change {} of {}",
+                        version.seq, place.0
+                    ));
+                }
+            } else {
+                self.numbers.insert(place, id);
+            }
+        }
+        Ok(())
+    }
+}

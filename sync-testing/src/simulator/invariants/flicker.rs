@@ -1,0 +1,112 @@
+//! The view of a record never goes back to a state older than one that it has shown as applied.
+
+use std::collections::BTreeMap;
+
+use sync_core::{
+    model::RecordKey,
+    store::{Entry, Marks},
+};
+
+use super::Invariant;
+use crate::{
+    StoreCall,
+    simulator::{seen::Seen, snapshot::Snapshot, truth::Truth},
+};
+
+#[derive(Default)]
+pub(crate) struct Flicker {
+    /// The number of the newest applied state that each device has shown of a record.
+    newest: BTreeMap<(usize, RecordKey), u64>,
+    restores: u64,
+}
+
+impl Invariant for Flicker {
+    fn name(&self) -> &'static str {
+        "no flicker"
+    }
+
+    fn guarantee(&self) -> &'static str {
+        "guarantee 5: no view falls back behind what it has shown as applied"
+    }
+
+    fn see(&mut self, seen: &Seen<'_>, truth: &Truth) -> Result<(), String> {
+        if truth.restores != self.restores {
+            // The past of the server has changed, and older states may be the newest again.
+            self.restores = truth.restores;
+            self.newest.clear();
+        }
+        let Seen::Stored {
+            tab,
+            call,
+            before,
+            after,
+        } = seen
+        else {
+            return Ok(());
+        };
+        if matches!(call, StoreCall::Purge | StoreCall::Wipe) {
+            let device = tab.device;
+            self.newest
+                .retain(|(of, key), _| *of != device || after.records.contains_key(key));
+            return Ok(());
+        }
+        let keys = before.records.keys().chain(after.records.keys());
+        for key in keys {
+            let changed = before.records.get(key) != after.records.get(key);
+            if changed {
+                self.shown(tab.device, key, after, truth)
+                    .map_err(|what| format!("{tab}: {call:?} {what}"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Flicker {
+    fn shown(
+        &mut self,
+        device: usize,
+        key: &RecordKey,
+        held: &Snapshot,
+        truth: &Truth,
+    ) -> Result<(), String> {
+        let Some(server) = truth.server.scopes.get(&key.scope) else {
+            return Ok(());
+        };
+        // Of another history than the server's: what is older cannot be told.
+        let row = held.scopes.get(&key.scope);
+        if row
+            .and_then(|row| row.epoch())
+            .is_some_and(|epoch| Some(epoch) != server.epoch.as_ref())
+        {
+            return Ok(());
+        }
+        let newest = self.newest.get(&(device, key.clone())).copied();
+        let shown = match held.records.get(key) {
+            Some(row)
+                if row.marks.contains(Marks::PENDING) || row.marks.contains(Marks::FAILED) =>
+            {
+                return Ok(());
+            }
+            Some(row) => server.number_of(key, &row.payload),
+            None if held.entries_of(key).any(Entry::is_pending) => return Ok(()),
+            None => match newest {
+                // It is not there, so that it must have been deleted since.
+                Some(newest) => match server.deleted_after(key, newest) {
+                    Some(seq) => Some(seq),
+                    None => return Err(format!("hides {key}, which was shown as change {newest}")),
+                },
+                None => None,
+            },
+        };
+        let Some(shown) = shown else { return Ok(()) };
+        if newest.is_some_and(|newest| shown < newest) {
+            return Err(format!(
+                "shows {key} as of change {shown}, after change {}",
+                newest.unwrap_or_default()
+            ));
+        }
+        self.newest.insert((device, key.clone()), shown);
+        Ok(())
+    }
+}

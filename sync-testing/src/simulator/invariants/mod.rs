@@ -1,0 +1,56 @@
+//! What must hold in every history, one file each. An invariant sees everything and says no to what it must not see.
+
+mod access;
+mod convergence;
+mod counts;
+mod cursor;
+mod exactly_once;
+mod flicker;
+mod order;
+mod pending;
+mod purge;
+mod requests;
+mod sender;
+mod stall;
+mod terminal;
+
+use super::{seen::Seen, truth::Truth};
+
+/// Something that must hold in every history.
+pub(crate) trait Invariant: Send {
+    /// Its name, as in a report.
+    fn name(&self) -> &'static str;
+
+    /// The guarantee that it stands for.
+    fn guarantee(&self) -> &'static str;
+
+    /// Takes in what was seen, after the truth has.
+    ///
+    /// # Errors
+    /// What it must not see, for people.
+    fn see(&mut self, seen: &Seen<'_>, truth: &Truth) -> Result<(), String>;
+}
+
+/// A fresh one of each.
+pub(crate) fn all() -> Vec<Box<dyn Invariant>> {
+    vec![
+        Box::new(access::Access),
+        Box::new(convergence::Convergence),
+        Box::new(counts::Counts),
+        Box::new(cursor::Cursor),
+        Box::new(exactly_once::ExactlyOnce::default()),
+        Box::new(flicker::Flicker::default()),
+        Box::new(order::Order::default()),
+        Box::new(pending::Pending),
+        Box::new(purge::Purge),
+        Box::new(requests::Requests::default()),
+        Box::new(sender::Sender::default()),
+        Box::new(stall::Stall),
+        Box::new(terminal::Terminal),
+    ]
+}
+
+/// Those that say when a history may end.
+pub(crate) fn at_the_end() -> [Box<dyn Invariant>; 2] {
+    [Box::new(convergence::Convergence), Box::new(stall::Stall)]
+}

@@ -1,0 +1,107 @@
+//! The mutations of a scope are applied in the order in which a device has enqueued them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sync_core::{
+    model::{MutationId, RecordKey, Scope},
+    store::Seq,
+    transport::{TransportErrorKind, Verdict},
+};
+
+use super::Invariant;
+use crate::simulator::{network::Asked, seen::Seen, truth::Truth};
+
+#[derive(Default)]
+pub(crate) struct Order {
+    /// The newest that each device has had applied in a scope.
+    in_scope: BTreeMap<(usize, Scope), Seq>,
+    of_record: BTreeMap<(usize, RecordKey), Seq>,
+    applied: BTreeSet<MutationId>,
+    pushes: BTreeMap<u64, usize>,
+    /// Devices that may be narrowing a refusal down: one of them sends what follows a suspect to tell whether it is
+    /// to blame, and keeps the order of each record only.
+    narrowing: BTreeSet<usize>,
+    restores: u64,
+}
+
+impl Invariant for Order {
+    fn name(&self) -> &'static str {
+        "order"
+    }
+
+    fn guarantee(&self) -> &'static str {
+        "guarantee 3: the mutations of a scope arrive in the order of their enqueueing"
+    }
+
+    fn see(&mut self, seen: &Seen<'_>, truth: &Truth) -> Result<(), String> {
+        if truth.restores != self.restores {
+            let narrowing = std::mem::take(&mut self.narrowing);
+            *self = Self {
+                restores: truth.restores,
+                narrowing,
+                ..Self::default()
+            };
+        }
+        match seen {
+            Seen::Sent {
+                tab,
+                request,
+                asked: Asked::Push(_),
+            } => {
+                self.pushes.insert(*request, tab.device);
+            }
+            Seen::Refused { request, kind, .. } => {
+                let narrows = matches!(
+                    kind,
+                    TransportErrorKind::BadRequest | TransportErrorKind::Unavailable
+                );
+                if let Some(device) = self.pushes.get(request).filter(|_| narrows) {
+                    self.narrowing.insert(*device);
+                }
+            }
+            Seen::Stored { tab, after, .. } if after.counts.pending == 0 => {
+                self.narrowing.remove(&tab.device);
+            }
+            Seen::Decided { request, answer } => {
+                for sent in &request.mutations {
+                    let id = sent.mutation.id;
+                    let is_applied = |answer: &&sync_core::transport::Answer| {
+                        answer.id == id && matches!(answer.verdict, Verdict::Applied { .. })
+                    };
+                    if answer.answers.iter().any(|answer| is_applied(&answer))
+                        && self.applied.insert(id)
+                    {
+                        self.applied(id, &sent.mutation.key, truth)?;
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Order {
+    fn applied(&mut self, id: MutationId, key: &RecordKey, truth: &Truth) -> Result<(), String> {
+        // What is not in an outbox any more was given up by its user, and has come late.
+        let Some(place) = truth.pending.get(&id) else {
+            return Ok(());
+        };
+        let device = place.device;
+        let of_record = self.of_record.insert((device, key.clone()), place.seq);
+        let in_scope = self.in_scope.insert((device, key.scope.clone()), place.seq);
+        if of_record.is_some_and(|newest| newest > place.seq) {
+            return Err(format!(
+                "{id} of {key} was applied after a later one of the record"
+            ));
+        }
+        let narrowing = self.narrowing.contains(&device);
+        if !narrowing && in_scope.is_some_and(|newest| newest > place.seq) {
+            return Err(format!(
+                "{id} was applied after a later one of {}",
+                key.scope
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,53 @@
+//! An edit that waits is always what the app sees.
+
+use std::collections::BTreeMap;
+
+use sync_core::{model::RecordKey, store::Entry};
+
+use super::Invariant;
+use crate::simulator::{seen::Seen, truth::Truth};
+
+pub(crate) struct Pending;
+
+impl Invariant for Pending {
+    fn name(&self) -> &'static str {
+        "pending edits are visible"
+    }
+
+    fn guarantee(&self) -> &'static str {
+        "guarantee 4: no pull overwrites an unsettled edit"
+    }
+
+    fn see(&mut self, seen: &Seen<'_>, _: &Truth) -> Result<(), String> {
+        let Seen::Stored {
+            tab, call, after, ..
+        } = seen
+        else {
+            return Ok(());
+        };
+        let mut last: BTreeMap<&RecordKey, &Entry> = BTreeMap::new();
+        for entry in &after.entries {
+            last.insert(&entry.mutation.key, entry);
+        }
+        for (key, entry) in last {
+            if !entry.is_pending() {
+                continue;
+            }
+            let shown = after.records.get(key).map(|row| &row.payload);
+            let edited = entry.mutation.op.payload();
+            let same = match (shown, edited) {
+                (Some(shown), Some(edited)) => shown.same_json(edited),
+                (None, None) => true,
+                _ => false,
+            };
+            if !same {
+                return Err(format!(
+                    "{tab}: after {call:?} the view of {key} is {}, and the edit that waits is {}",
+                    shown.map_or("nothing", |p| p.as_str()),
+                    edited.map_or("a delete", |p| p.as_str())
+                ));
+            }
+        }
+        Ok(())
+    }
+}

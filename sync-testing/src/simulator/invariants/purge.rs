@@ -1,0 +1,92 @@
+//! A purge removes the revoked scope, all of it and nothing else, and only on evidence.
+
+use std::time::Duration;
+
+use sync_core::{model::Scope, store::Entry};
+
+use super::Invariant;
+use crate::{
+    StoreCall,
+    simulator::{seen::Seen, snapshot::Snapshot, truth::Truth},
+};
+
+pub(crate) struct Purge;
+
+impl Invariant for Purge {
+    fn name(&self) -> &'static str {
+        "purge is exact"
+    }
+
+    fn guarantee(&self) -> &'static str {
+        "guarantee 9: only a revoked scope is purged, and what was not synced is kept"
+    }
+
+    fn see(&mut self, seen: &Seen<'_>, truth: &Truth) -> Result<(), String> {
+        let Seen::Stored {
+            tab,
+            call: StoreCall::Purge,
+            before,
+            after,
+        } = seen
+        else {
+            return Ok(());
+        };
+        let raised = |scope: &&Scope| {
+            let of = |held: &Snapshot| held.scopes.get(*scope).map(|row| row.generation);
+            of(before) != of(after)
+        };
+        let purged: Vec<&Scope> = after.scopes.keys().filter(raised).collect();
+        let [purged] = purged.as_slice() else {
+            return Err(format!("{tab}: a purge has reset {purged:?}"));
+        };
+        if without(before, purged) != without(after, purged) {
+            return Err(format!(
+                "{tab}: a purge of {purged} has changed another scope"
+            ));
+        }
+        if after.records.keys().any(|key| key.scope == **purged)
+            || after
+                .entries
+                .iter()
+                .any(|entry| entry.mutation.key.scope == **purged)
+        {
+            return Err(format!("{tab}: a purge of {purged} has left something"));
+        }
+        for entry in &before.entries {
+            let unsynced = entry.mutation.key.scope == **purged && !entry.is_acknowledged();
+            if unsynced && !after.revoked.contains(&entry.mutation.id) {
+                return Err(format!(
+                    "{tab}: a purge of {purged} has lost {}",
+                    entry.mutation.id
+                ));
+            }
+        }
+        let reads = truth.reads.get(&(tab.device, (**purged).clone()));
+        let refused = reads
+            .map(|reads| reads.refused.as_slice())
+            .unwrap_or_default();
+        let spread = match refused {
+            [first, .., last] => last.since(*first),
+            _ => Duration::ZERO,
+        };
+        if spread < Duration::from_secs(5) {
+            return Err(format!(
+                "{tab}: {purged} was purged, and the server has refused it only at {refused:?}"
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// What a database holds of all scopes but one.
+fn without<'a>(
+    held: &'a Snapshot,
+    scope: &Scope,
+) -> (Vec<&'a sync_core::store::RecordRow>, Vec<&'a Entry>) {
+    let records = held.records.values().filter(|row| row.key.scope != *scope);
+    let entries = held
+        .entries
+        .iter()
+        .filter(|entry| entry.mutation.key.scope != *scope);
+    (records.collect(), entries.collect())
+}

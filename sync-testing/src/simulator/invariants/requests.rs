@@ -1,0 +1,71 @@
+//! However things fail, the requests that a device makes in a minute are bounded.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+use sync_core::{model::Scope, time::Time};
+
+use super::Invariant;
+use crate::simulator::{network::Asked, seen::Seen, truth::Truth};
+
+/// The most failures of one kind in a minute: one each half second, with a little room.
+const MOST: usize = 125;
+
+#[derive(Default)]
+pub(crate) struct Requests {
+    under_way: BTreeMap<u64, (usize, Option<Scope>)>,
+    failed: BTreeMap<(usize, Option<Scope>), VecDeque<Time>>,
+}
+
+impl Invariant for Requests {
+    fn name(&self) -> &'static str {
+        "bounded requests"
+    }
+
+    fn guarantee(&self) -> &'static str {
+        "guarantee 11: under any failure the requests per minute are bounded"
+    }
+
+    fn see(&mut self, seen: &Seen<'_>, truth: &Truth) -> Result<(), String> {
+        match seen {
+            Seen::Sent {
+                tab,
+                request,
+                asked,
+            } => {
+                let scope = match asked {
+                    Asked::Pull(request) => Some(request.scope.clone()),
+                    Asked::Push(_) => None,
+                };
+                self.under_way.insert(*request, (tab.device, scope));
+            }
+            Seen::Over { request, .. } => {
+                self.under_way.remove(request);
+            }
+            Seen::Refused { request, .. } => {
+                let Some(of) = self.under_way.get(request) else {
+                    return Ok(());
+                };
+                let failed = self.failed.entry(of.clone()).or_default();
+                failed.push_back(truth.now);
+                while failed
+                    .front()
+                    .is_some_and(|first| truth.now.since(*first) > Duration::from_secs(60))
+                {
+                    failed.pop_front();
+                }
+                if failed.len() > MOST {
+                    return Err(format!(
+                        "device {} has made {} requests of one kind in a minute, and all have failed",
+                        of.0,
+                        failed.len()
+                    ));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,47 @@
+//! Once the faults have stopped, everything is settled within a bounded time, with no user event.
+
+use super::Invariant;
+use crate::simulator::{seen::Seen, truth::Truth};
+
+pub(crate) struct Stall;
+
+impl Invariant for Stall {
+    fn name(&self) -> &'static str {
+        "no stall"
+    }
+
+    fn guarantee(&self) -> &'static str {
+        "guarantee 11: the outbox empties and every active scope catches up"
+    }
+
+    fn see(&mut self, seen: &Seen<'_>, truth: &Truth) -> Result<(), String> {
+        let Seen::End { devices } = seen else {
+            return Ok(());
+        };
+        for (device, held) in *devices {
+            let left = held.counts;
+            if left.pending + left.acknowledged > 0 {
+                return Err(format!("device {device} still has {left:?}"));
+            }
+            for (scope, row) in &held.scopes {
+                let reads = truth.reads.get(&(*device, scope.clone()));
+                let may_read = reads.is_some_and(|reads| reads.refused.is_empty());
+                let head = truth
+                    .server
+                    .scopes
+                    .get(scope)
+                    .map_or(0, |server| server.head);
+                if may_read && row.drained.unwrap_or(0) < head {
+                    return Err(format!(
+                        "device {device} has pulled {scope} through {:?}; the head is {head}",
+                        row.drained
+                    ));
+                }
+                if row.resync.is_some() && may_read {
+                    return Err(format!("device {device} is still at the resync of {scope}"));
+                }
+            }
+        }
+        Ok(())
+    }
+}

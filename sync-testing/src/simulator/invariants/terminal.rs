@@ -1,0 +1,175 @@
+//! No mutation leaves the outbox but for a reason: applied, in conflict, failed and listed, discarded, cancelled, or
+//! revoked with its copy kept.
+
+use sync_core::{
+    model::RecordKey,
+    store::{Enqueued, Entry, EntryState, FailReason},
+};
+
+use super::Invariant;
+use crate::{
+    StoreCall,
+    simulator::{
+        seen::{Seen, TabId},
+        snapshot::Snapshot,
+        truth::{Decided, Truth},
+    },
+};
+
+pub(crate) struct Terminal;
+
+impl Invariant for Terminal {
+    fn name(&self) -> &'static str {
+        "nothing is lost"
+    }
+
+    fn guarantee(&self) -> &'static str {
+        "guarantee 1: a mutation leaves the outbox only settled or discarded"
+    }
+
+    fn see(&mut self, seen: &Seen<'_>, truth: &Truth) -> Result<(), String> {
+        match seen {
+            Seen::Stored {
+                tab,
+                call,
+                before,
+                after,
+            } => {
+                for entry in &before.entries {
+                    match after.entry(entry.mutation.id) {
+                        Some(now) => changed(*tab, *call, entry, now, after, truth)?,
+                        None => left(*tab, *call, entry, before, after, truth)?,
+                    }
+                }
+                let conflicts_stay = *call == StoreCall::Acknowledge || *call == StoreCall::Wipe;
+                if !conflicts_stay
+                    && before
+                        .conflicts
+                        .iter()
+                        .any(|id| !after.conflicts.contains(id))
+                {
+                    return Err(format!("{tab}: {call:?} has forgotten a conflict"));
+                }
+                Ok(())
+            }
+            Seen::Enqueued {
+                tab,
+                keys,
+                outcomes,
+            } => enqueued(*tab, keys, outcomes, truth),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What was enqueued is in the outbox of its device when the call returns, or was settled by then.
+fn enqueued(
+    tab: TabId,
+    keys: &[RecordKey],
+    outcomes: &[Enqueued],
+    truth: &Truth,
+) -> Result<(), String> {
+    if keys.len() != outcomes.len() {
+        return Err(format!(
+            "{tab}: {} edits have {} outcomes",
+            keys.len(),
+            outcomes.len()
+        ));
+    }
+    for outcome in outcomes {
+        if let Enqueued::Queued(id) = outcome
+            && !truth.pending.contains_key(id)
+            && !truth.verdicts.contains_key(id)
+            && outcomes.iter().all(|other| *other != Enqueued::Cancelled)
+        {
+            return Err(format!(
+                "{tab}: {id} was enqueued, and is not in the outbox"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Whether an entry may leave the overlay in this call.
+fn left(
+    tab: TabId,
+    call: StoreCall,
+    entry: &Entry,
+    before: &Snapshot,
+    after: &Snapshot,
+    truth: &Truth,
+) -> Result<(), String> {
+    let id = entry.mutation.id;
+    let applied = truth.ever_applied.contains(&id);
+    let lost = truth.verdicts.get(&id) == Some(&Decided::Conflict);
+    let in_conflict = before.conflicts.contains(&id) || after.conflicts.contains(&id);
+    let allowed = match (call, &entry.state) {
+        (StoreCall::Wipe, _) => true,
+        (StoreCall::Purge, EntryState::Acknowledged(_)) => true,
+        (StoreCall::Purge, _) => after.revoked.contains(&id),
+        (StoreCall::Enqueue, EntryState::Pending(pending)) => pending.sent_at.is_none(),
+        (StoreCall::Enqueue | StoreCall::Retry | StoreCall::Discard, EntryState::Failed(_)) => true,
+        (StoreCall::Settle, EntryState::Pending(_)) => applied || (lost && in_conflict),
+        (StoreCall::Apply, EntryState::Pending(_)) => applied,
+        (
+            StoreCall::Apply | StoreCall::Settle | StoreCall::Resync | StoreCall::Sweep,
+            EntryState::Acknowledged(_),
+        ) => applied || lost,
+        _ => false,
+    };
+    if allowed {
+        return Ok(());
+    }
+    Err(format!(
+        "{tab}: {call:?} has dropped {id} of {}, which was {:?}; the server's verdict is {:?}",
+        entry.mutation.key,
+        entry.kind(),
+        truth.verdicts.get(&id)
+    ))
+}
+
+/// Whether an entry may go from one state to another in this call.
+fn changed(
+    tab: TabId,
+    call: StoreCall,
+    was: &Entry,
+    now: &Entry,
+    after: &Snapshot,
+    truth: &Truth,
+) -> Result<(), String> {
+    let id = was.mutation.id;
+    let verdict = truth.verdicts.get(&id);
+    let refuse = |what: &str| {
+        Err(format!(
+            "{tab}: {call:?} {what} {id} of {}; the server's verdict is {verdict:?}",
+            was.mutation.key
+        ))
+    };
+    match (&was.state, &now.state) {
+        (EntryState::Pending(_), EntryState::Acknowledged(_)) => {
+            let lost = verdict == Some(&Decided::Conflict) && after.conflicts.contains(&id);
+            if !truth.ever_applied.contains(&id) && !lost {
+                return refuse("takes for applied");
+            }
+        }
+        (EntryState::Pending(_), EntryState::Failed(failed)) => {
+            let fits = match failed.reason {
+                FailReason::Rejected => verdict == Some(&Decided::Rejected),
+                FailReason::Forbidden => verdict == Some(&Decided::Forbidden) || verdict.is_none(),
+                _ => true,
+            };
+            if !fits {
+                return refuse("has set aside");
+            }
+        }
+        (EntryState::Pending(before), EntryState::Pending(_))
+            if before.sent_at.is_some()
+                && call == StoreCall::Enqueue
+                && was.mutation.op != now.mutation.op =>
+        {
+            return refuse("has merged into what was sent,");
+        }
+        _ => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,189 @@
+//! A simulator: whole histories of devices, users, a server and all that goes wrong between them, decided by a seed.
+//!
+//! A [`Simulation`] runs the real engine over real stores against the real server's logic, on virtual time and one
+//! thread. The same seed gives the same history, byte for byte. After each step, and after each transaction of any
+//! device, every [invariant](invariants) is checked; a history ends with a time without faults in which everything
+//! must be settled.
+//!
+//! ```
+//! use sync_testing::Simulation;
+//!
+//! let simulation = Simulation::new();
+//! for seed in 0..20 {
+//!     let outcome = simulation.run(seed)?;
+//!     assert_eq!(outcome.violation, None, "seed {seed}");
+//! }
+//! # Ok::<(), sync_testing::SimError>(())
+//! ```
+//!
+//! A seed that violates something is replayed with [`Simulation::replay`], which tells the history as a timeline, and
+//! made short with [`Simulation::shrink`].
+
+mod coverage;
+mod device;
+mod dice;
+mod executor;
+mod invariants;
+mod network;
+mod plan;
+mod seen;
+mod shrink;
+mod snapshot;
+mod store;
+mod trace;
+mod truth;
+mod world;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex},
+};
+
+use async_trait::async_trait;
+use sync_core::{
+    engine::EngineError,
+    error::StoreError,
+    store::{MemoryStore, Store},
+};
+
+pub use coverage::Coverage;
+pub use plan::Plan;
+pub use seen::Violation;
+
+use self::{executor::lock, world::World};
+use crate::store_suite::Subject;
+
+/// Runs histories.
+#[derive(Clone)]
+pub struct Simulation {
+    steps: usize,
+    stores: Arc<dyn Fn(u64) -> Arc<dyn Subject> + Send + Sync>,
+}
+
+/// What a history has come to.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Its seed.
+    pub seed: u64,
+    /// The first invariant that did not hold.
+    pub violation: Option<Violation>,
+    /// How often each thing happened.
+    pub coverage: Coverage,
+    /// How many things the apps have done.
+    pub operations: usize,
+    /// What happened, as a timeline; empty unless it was [replayed](Simulation::replay).
+    pub trace: String,
+}
+
+/// A history could not be run: the store under it refused something that no history asks for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SimError {
+    /// An engine could not be opened.
+    #[error("an engine could not be opened")]
+    Engine(#[from] EngineError),
+}
+
+impl Simulation {
+    /// Histories of 200 steps on stores in memory.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            steps: 200,
+            stores: Arc::new(|_| Arc::new(Memory::default())),
+        }
+    }
+
+    /// Histories of this many steps.
+    #[must_use]
+    pub fn steps(mut self, steps: usize) -> Self {
+        self.steps = steps;
+        self
+    }
+
+    /// Histories on other stores: for each history, the function makes what opens its databases. Their calls must be
+    /// over after one poll, as those of an `SqliteStore` are that was opened with `inline()`.
+    #[must_use]
+    pub fn on<S: Subject + 'static>(
+        mut self,
+        stores: impl Fn(u64) -> S + Send + Sync + 'static,
+    ) -> Self {
+        self.stores = Arc::new(move |seed| Arc::new(stores(seed)));
+        self
+    }
+
+    /// Runs the history of a seed.
+    ///
+    /// # Errors
+    /// [`SimError`], when the stores cannot be used.
+    pub fn run(&self, seed: u64) -> Result<Outcome, SimError> {
+        self.follow(Plan::new(seed, self.steps), false)
+    }
+
+    /// Runs the history of a seed, and tells all that happens.
+    ///
+    /// # Errors
+    /// [`SimError`], when the stores cannot be used.
+    pub fn replay(&self, seed: u64) -> Result<Outcome, SimError> {
+        self.follow(Plan::new(seed, self.steps), true)
+    }
+
+    /// The shortest history found that violates the same invariant as this seed's; none if that one violates nothing.
+    ///
+    /// # Errors
+    /// [`SimError`], when the stores cannot be used.
+    pub fn shrink(&self, seed: u64) -> Result<Option<Outcome>, SimError> {
+        let plan = Plan::new(seed, self.steps);
+        let Some(violation) = self.follow(plan.clone(), false)?.violation else {
+            return Ok(None);
+        };
+        let shortest = shrink::shrink(plan, |plan| {
+            let outcome = self.follow(plan.clone(), false)?;
+            Ok(outcome
+                .violation
+                .is_some_and(|other| other.invariant == violation.invariant))
+        })?;
+        self.follow(shortest, true).map(Some)
+    }
+
+    fn follow(&self, plan: Plan, trace: bool) -> Result<Outcome, SimError> {
+        let (seed, operations) = (plan.seed, plan.operations());
+        let mut world = World::new(plan, (self.stores)(seed), trace);
+        world.run()?;
+        let (violation, trace, counted) = world.recorder.finish();
+        Ok(Outcome {
+            seed,
+            violation,
+            coverage: Coverage::new(counted),
+            operations,
+            trace,
+        })
+    }
+}
+
+impl Default for Simulation {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Simulation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Simulation")
+            .field("steps", &self.steps)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Databases in memory: opened again, one is what it was.
+#[derive(Default)]
+struct Memory(Mutex<BTreeMap<String, MemoryStore>>);
+
+#[async_trait]
+impl Subject for Memory {
+    async fn open(&self, name: &str) -> Result<Arc<dyn Store>, StoreError> {
+        let mut stores = lock(&self.0);
+        Ok(Arc::new(stores.entry(name.to_owned()).or_default().clone()))
+    }
+}

@@ -1,0 +1,365 @@
+//! What is going to happen: a history before it is run.
+
+use std::{fmt, time::Duration};
+
+use sync_server::access::Role;
+
+use super::dice::Dice;
+use crate::{StoreCall, simulator::network::RequestFault};
+
+/// The people there may be. The first owns every scope.
+pub(crate) const ACCOUNTS: [&str; 3] = ["alice", "bob", "carol"];
+/// The scopes there may be.
+pub(crate) const SCOPES: [&str; 4] = ["baby-1", "baby-2", "baby-3", "baby-4"];
+/// The entity types; what an old app knows ends with the first.
+pub(crate) const TYPES: [&str; 2] = ["feed", "nappy"];
+/// The ids of records: a UUID among them, as SQLite keeps those in another form.
+pub(crate) const IDS: [&str; 3] = ["a", "b", "018f3c2e-5f6a-7b8c-9d0e-1f2a3b4c5d6e"];
+
+/// A history: who takes part, and what happens, decided by its seed.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What decides everything.
+    pub seed: u64,
+    pub(crate) cast: Cast,
+    pub(crate) steps: Vec<Step>,
+}
+
+/// Who takes part, and what the server is like.
+#[derive(Clone, Debug)]
+pub(crate) struct Cast {
+    pub(crate) devices: Vec<DevicePart>,
+    pub(crate) scopes: usize,
+    /// The roles of the accounts in the scopes; the owner's aside.
+    pub(crate) roles: Vec<Vec<Option<Role>>>,
+    pub(crate) page_size: u32,
+    pub(crate) batch_count: u32,
+    /// How long the server keeps tombstones and verdicts.
+    pub(crate) retention: Duration,
+    /// What a request and an answer take at the beginning.
+    pub(crate) latency: Duration,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DevicePart {
+    pub(crate) account: usize,
+    /// How many engines there are on its database.
+    pub(crate) tabs: usize,
+    /// Whether its app knows all entity types.
+    pub(crate) newest: bool,
+    /// How far its wall clock is off, in milliseconds.
+    pub(crate) skew: i64,
+}
+
+/// One thing that happens, and how long after the one before.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    /// Its number in the whole plan: what it draws is decided by this, also when others have been left out.
+    pub(crate) id: u64,
+    pub(crate) after: Duration,
+    pub(crate) device: usize,
+    pub(crate) tab: usize,
+    pub(crate) act: Act,
+}
+
+/// A record that an edit is about, by its places in the lists of names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Slot {
+    pub(crate) scope: usize,
+    pub(crate) kind: usize,
+    pub(crate) id: usize,
+}
+
+macro_rules! acts {
+    ($($(#[$doc:meta])* $name:ident $(($($field:ty),*))? = $label:literal,)*) => {
+        /// What happens.
+        #[derive(Clone, Debug)]
+        pub(crate) enum Act { $($(#[$doc])* $name $(($($field),*))?,)* }
+
+        impl Act {
+            /// The labels of all that can happen.
+            pub(crate) const LABELS: &'static [&'static str] = &[$($label),*];
+
+            pub(crate) fn label(&self) -> &'static str {
+                match self { $(acts!(@pattern $name $(($($field),*))?) => $label,)* }
+            }
+        }
+    };
+    (@pattern $name:ident) => { Self::$name };
+    (@pattern $name:ident ($($field:ty),*)) => { Self::$name(..) };
+}
+
+acts! {
+    /// Creates the record, or updates it where there is one.
+    Write(Slot) = "app: create or update",
+    /// Deletes the record.
+    Delete(Slot) = "app: delete",
+    /// Several edits that are enqueued together.
+    WriteTogether(Vec<Slot>) = "app: several edits together",
+    /// Reads, changes and writes, if the view has not moved.
+    UpdateWith(Slot) = "app: update_with",
+    /// Reads everything.
+    Read = "app: read",
+    /// Asks for a sync.
+    SyncNow = "app: sync by hand",
+    /// A scope is wanted, or no more.
+    Activate(usize, bool) = "app: activate or deactivate a scope",
+    /// The app is hidden or shown.
+    Visible(bool) = "app: hide or show",
+    /// The app is killed and started again.
+    Restart = "app: restart",
+    /// Logs out and in again, as another account.
+    Relogin(bool) = "app: log out and in",
+    /// The app comes to know all entity types.
+    Upgrade = "app: upgrade",
+    /// What was set aside is tried again, or dropped.
+    DecideFailed(bool) = "app: retry or discard what failed",
+    /// All conflicts and revoked mutations are acknowledged.
+    Acknowledge = "app: acknowledge",
+    /// A pause ends: there is a token again.
+    Resume = "app: resume",
+    /// The network is gone or back, and the platform says so.
+    Online(bool) = "network: offline or online",
+    /// The network is gone or back, and nobody says so.
+    Reachable(bool) = "network: unreachable or reachable, unannounced",
+    /// How long requests and answers take.
+    Latency(Duration) = "network: latency",
+    /// What happens to the next request.
+    Fault(RequestFault) = "network: a fault",
+    /// The server hints that a scope has news.
+    Poke(usize) = "network: poke",
+    /// The process dies at its next call of this kind, before it (false) or after it (true).
+    Crash(StoreCall, bool) = "store: crash at a call",
+    /// There is no room left, for this long.
+    DiskFull(Duration) = "store: disk full",
+    /// The wall clock jumps.
+    ClockJump(i64) = "clock: jump",
+    /// The server does not answer, for this long.
+    ServerDown(Duration) = "server: down for a while",
+    /// The server starts again: what it was at is lost.
+    ServerRestart = "server: restart",
+    /// The server is backed up.
+    Backup = "server: backup",
+    /// The server is restored from its last backup.
+    Restore = "server: restore",
+    /// The server forgets what is older than it keeps.
+    Compact = "server: compaction",
+    /// An account gets, changes or loses its role in a scope.
+    Grant(usize, usize, Option<Role>) = "server: access changes",
+    /// The server refuses every batch with this record, or none any more.
+    Choke(Option<Slot>) = "server: chokes on a record",
+}
+
+impl Plan {
+    /// The history of this seed, with this many steps.
+    #[must_use]
+    pub fn new(seed: u64, steps: usize) -> Self {
+        let dice = Dice::new(seed, 0);
+        let cast = Cast::draw(&dice);
+        let mood = Mood::draw(&dice);
+        let steps = (0..steps as u64)
+            .map(|id| Step::draw(id, &cast, &mood, &dice))
+            .collect();
+        Self { seed, cast, steps }
+    }
+
+    /// How many things the apps do.
+    pub(crate) fn operations(&self) -> usize {
+        let of_app = |step: &&Step| step.act.label().starts_with("app: ");
+        self.steps.iter().filter(of_app).count()
+    }
+
+    /// The same history without some of its steps.
+    pub(crate) fn without(&self, range: std::ops::Range<usize>) -> Self {
+        let mut steps = self.steps.clone();
+        steps.drain(range);
+        Self {
+            steps,
+            ..self.clone()
+        }
+    }
+}
+
+impl Cast {
+    fn draw(dice: &Dice) -> Self {
+        let scopes = dice.one_of(&[1, 1, 2, 2, 3, 4]);
+        let count = dice.one_of(&[1, 2, 2, 2, 3, 3, 4, 6]);
+        let devices = (0..count)
+            .map(|n| DevicePart {
+                account: if n == 0 {
+                    0
+                } else {
+                    dice.below(ACCOUNTS.len())
+                },
+                tabs: 1 + usize::from(dice.chance(25)),
+                newest: dice.chance(75),
+                skew: dice.one_of(&[0, 0, 0, 1_500, -90_000, 86_400_000, -86_400_000]),
+            })
+            .collect();
+        let role = || {
+            dice.one_of(&[
+                None,
+                Some(Role::Viewer),
+                Some(Role::Editor),
+                Some(Role::Editor),
+                Some(Role::Owner),
+            ])
+        };
+        let roles = (0..scopes)
+            .map(|_| ACCOUNTS.iter().map(|_| role()).collect())
+            .collect();
+        Self {
+            devices,
+            scopes,
+            roles,
+            page_size: dice.one_of(&[1, 2, 3, 1_000]),
+            batch_count: dice.one_of(&[1, 2, 3, 100]),
+            retention: Duration::from_secs(dice.one_of(&[20, 3_600, 86_400 * 90])),
+            latency: Duration::from_millis(dice.one_of(&[0, 20, 150])),
+        }
+    }
+}
+
+/// What a history is rich in: each leaves most of what can happen out, so that what is left meets more often.
+struct Mood {
+    /// What may happen, each as often as it is in the list.
+    hat: Vec<usize>,
+    pauses: Vec<u64>,
+    /// How many records the edits are spread over.
+    kinds: usize,
+    ids: usize,
+}
+
+/// How often each thing happens beside edits, where it happens at all.
+const ODDITIES: [(usize, usize); 24] = [
+    (3, 3),
+    (4, 6),
+    (5, 4),
+    (6, 4),
+    (7, 4),
+    (8, 5),
+    (9, 1),
+    (10, 2),
+    (11, 4),
+    (12, 2),
+    (13, 3),
+    (14, 8),
+    (15, 6),
+    (16, 5),
+    (17, 16),
+    (18, 3),
+    (19, 10),
+    (20, 3),
+    (21, 3),
+    (22, 4),
+    (23, 2),
+    (24, 6),
+    (25, 3),
+    (26, 5),
+];
+
+impl Mood {
+    fn draw(dice: &Dice) -> Self {
+        let mut hat = vec![0; 45];
+        hat.extend([1; 9]);
+        hat.extend([2; 6]);
+        for (what, often) in ODDITIES {
+            if dice.chance(45) {
+                hat.extend(std::iter::repeat_n(what, often));
+            }
+        }
+        Self {
+            hat,
+            pauses: dice.one_of(&[
+                vec![0, 0, 5, 40],
+                vec![0, 30, 300, 2_000],
+                vec![10, 900, 6_000],
+            ]),
+            kinds: 1 + dice.below(TYPES.len()),
+            ids: 1 + dice.below(IDS.len()),
+        }
+    }
+}
+
+impl Step {
+    fn draw(id: u64, cast: &Cast, mood: &Mood, dice: &Dice) -> Self {
+        let device = dice.below(cast.devices.len());
+        let slot = || Slot {
+            scope: dice.below(cast.scopes),
+            kind: dice.below(mood.kinds),
+            id: dice.below(mood.ids),
+        };
+        let millis = |of: &[u64]| Duration::from_millis(dice.one_of(of));
+        let act = match dice.one_of(&mood.hat) {
+            0 => Act::Write(slot()),
+            1 => Act::Delete(slot()),
+            2 => Act::WriteTogether((0..2 + dice.below(2)).map(|_| slot()).collect()),
+            3 => Act::UpdateWith(slot()),
+            4 => Act::Read,
+            5 => Act::SyncNow,
+            6 => Act::Activate(dice.below(cast.scopes), dice.chance(60)),
+            7 => Act::Visible(dice.chance(50)),
+            8 => Act::Restart,
+            9 => Act::Relogin(dice.chance(50)),
+            10 => Act::Upgrade,
+            11 => Act::DecideFailed(dice.chance(50)),
+            12 => Act::Acknowledge,
+            13 => Act::Resume,
+            14 => Act::Online(dice.chance(50)),
+            15 => Act::Reachable(dice.chance(50)),
+            16 => Act::Latency(millis(&[0, 20, 400, 4_000, 20_000])),
+            17 => Act::Fault(RequestFault::draw(dice)),
+            18 => Act::Poke(dice.below(cast.scopes)),
+            19 => Act::Crash(crash_point(dice), dice.chance(50)),
+            20 => Act::DiskFull(millis(&[1_000, 8_000])),
+            21 => Act::ClockJump(dice.one_of(&[-3_600_000, -1_000, 1_000, 3_600_000])),
+            22 => Act::ServerDown(millis(&[1_000, 10_000, 60_000])),
+            23 => Act::ServerRestart,
+            24 if dice.chance(50) => Act::Backup,
+            24 => Act::Restore,
+            25 => Act::Compact,
+            _ if dice.chance(60) => {
+                let role = dice.one_of(&[None, None, Some(Role::Viewer), Some(Role::Editor)]);
+                Act::Grant(
+                    dice.below(cast.scopes),
+                    1 + dice.below(ACCOUNTS.len() - 1),
+                    role,
+                )
+            }
+            _ => Act::Choke(dice.chance(70).then(slot)),
+        };
+        Self {
+            id,
+            after: millis(&mood.pauses),
+            device,
+            tab: dice.below(cast.devices[device].tabs),
+            act,
+        }
+    }
+}
+
+fn crash_point(dice: &Dice) -> StoreCall {
+    dice.one_of(&[
+        StoreCall::Enqueue,
+        StoreCall::Take,
+        StoreCall::Take,
+        StoreCall::Settle,
+        StoreCall::Settle,
+        StoreCall::Apply,
+        StoreCall::Apply,
+        StoreCall::Lead,
+        StoreCall::Resync,
+        StoreCall::Sweep,
+        StoreCall::Purge,
+    ])
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "step {:3} device {}/{} {:?}",
+            self.id, self.device, self.tab, self.act
+        )
+    }
+}

@@ -1,0 +1,75 @@
+//! What a device's database holds at one moment.
+
+use std::collections::BTreeMap;
+
+use futures::FutureExt;
+use sync_core::{
+    error::{StoreError, StoreErrorKind},
+    model::{EntityType, MutationId, RecordKey, Scope},
+    store::{Counts, Entry, EntryFilter, ListRequest, RecordRow, ScopeRow, Store},
+};
+
+use super::plan::{SCOPES, TYPES};
+
+/// What a device's database holds at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Snapshot {
+    pub(crate) scopes: BTreeMap<Scope, ScopeRow>,
+    /// In the order of the store.
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) records: BTreeMap<RecordKey, RecordRow>,
+    pub(crate) counts: Counts,
+    pub(crate) conflicts: Vec<MutationId>,
+    pub(crate) revoked: Vec<MutationId>,
+}
+
+impl Snapshot {
+    /// Reads a store whose futures are ready at once.
+    pub(crate) fn read(store: &dyn Store, scopes: usize) -> Result<Self, StoreError> {
+        let mut records = BTreeMap::new();
+        for scope in &SCOPES[..scopes] {
+            for entity_type in TYPES {
+                let request = ListRequest {
+                    scope: Scope::from(*scope),
+                    entity_type: EntityType::from(entity_type),
+                    after: None,
+                    limit: None,
+                };
+                let rows = now(store.list(request))?;
+                records.extend(rows.into_iter().map(|row| (row.key.clone(), row)));
+            }
+        }
+        let rows = now(store.scopes())?.into_iter();
+        let conflicts = now(store.conflicts(None))?.into_iter();
+        let revoked = now(store.revoked())?.into_iter();
+        Ok(Self {
+            scopes: rows.map(|row| (row.scope.clone(), row)).collect(),
+            entries: now(store.entries(EntryFilter::default()))?,
+            records,
+            counts: now(store.counts(None))?,
+            conflicts: conflicts.map(|conflict| conflict.mutation_id).collect(),
+            revoked: revoked.map(|revoked| revoked.mutation.id).collect(),
+        })
+    }
+
+    pub(crate) fn entry(&self, id: MutationId) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.mutation.id == id)
+    }
+
+    /// The entries of a record, in the order of the store.
+    pub(crate) fn entries_of<'a>(&'a self, key: &'a RecordKey) -> impl Iterator<Item = &'a Entry> {
+        self.entries
+            .iter()
+            .filter(move |entry| entry.mutation.key == *key)
+    }
+}
+
+/// What a call returns that is over after one poll, as those of stores in memory and inline ones are.
+pub(crate) fn now<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    call.now_or_never().unwrap_or_else(|| {
+        Err(StoreError::new(
+            StoreErrorKind::Invalid,
+            "the store waits for something else than virtual time; open it so that its calls run inline",
+        ))
+    })
+}

@@ -1,0 +1,175 @@
+//! A device's database: what it holds is looked at after each transaction, and it fails where the plan says so.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+};
+
+use async_trait::async_trait;
+use sync_core::{
+    error::{StoreError, StoreErrorKind},
+    store::Store,
+    time::{Clock, Time},
+};
+
+use super::{
+    executor::{Executor, Process, lock},
+    seen::{Recorder, Seen, TabId},
+    snapshot::Snapshot,
+};
+use crate::layered::{Layer, Next, StoreCall, layered};
+
+/// What all engines of a device share of its database.
+#[derive(Clone)]
+pub(crate) struct Disk {
+    inner: Arc<Mutex<DiskState>>,
+    executor: Executor,
+    recorder: Recorder,
+    scopes: usize,
+}
+
+struct DiskState {
+    held: Snapshot,
+    full_until: Time,
+    crashes: Vec<(StoreCall, bool)>,
+    /// The processes that have died at a call and are to be started again.
+    dead: Vec<Process>,
+}
+
+impl Disk {
+    pub(crate) fn new(executor: Executor, recorder: Recorder, scopes: usize) -> Self {
+        Self {
+            inner: Arc::new(Mutex::new(DiskState {
+                held: Snapshot::default(),
+                full_until: Time::default(),
+                crashes: Vec::new(),
+                dead: Vec::new(),
+            })),
+            executor,
+            recorder,
+            scopes,
+        }
+    }
+
+    /// What it held after the last transaction.
+    pub(crate) fn held(&self) -> Snapshot {
+        lock(&self.inner).held.clone()
+    }
+
+    pub(crate) fn fill_up(&self, until: Time) {
+        lock(&self.inner).full_until = until;
+    }
+
+    /// The next call of this kind is the last of its process: it dies before the transaction, or after it.
+    pub(crate) fn crash_at(&self, call: StoreCall, after: bool) {
+        lock(&self.inner).crashes.push((call, after));
+    }
+
+    pub(crate) fn heal(&self) {
+        let mut state = lock(&self.inner);
+        state.full_until = Time::default();
+        state.crashes.clear();
+    }
+
+    /// The processes that have died since the last time it was asked.
+    pub(crate) fn take_dead(&self) -> Vec<Process> {
+        std::mem::take(&mut lock(&self.inner).dead)
+    }
+
+    pub(crate) fn has_dead(&self) -> bool {
+        !lock(&self.inner).dead.is_empty()
+    }
+}
+
+/// A database as one process has it open.
+#[derive(Clone)]
+pub(crate) struct WatchedStore {
+    inner: Arc<dyn Store>,
+    layer: Watch,
+}
+
+#[derive(Clone)]
+struct Watch {
+    store: Arc<dyn Store>,
+    disk: Disk,
+    tab: TabId,
+    process: Process,
+}
+
+impl WatchedStore {
+    pub(crate) fn new(store: Arc<dyn Store>, disk: Disk, tab: TabId, process: Process) -> Self {
+        Self {
+            inner: Arc::clone(&store),
+            layer: Watch {
+                store,
+                disk,
+                tab,
+                process,
+            },
+        }
+    }
+}
+
+impl fmt::Debug for WatchedStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WatchedStore").finish_non_exhaustive()
+    }
+}
+
+layered! { WatchedStore }
+
+impl Watch {
+    /// Looks at what the transaction has left behind.
+    fn look(&self, call: StoreCall) -> Result<(), StoreError> {
+        let after = Snapshot::read(&*self.store, self.disk.scopes)?;
+        let before = std::mem::replace(&mut lock(&self.disk.inner).held, after.clone());
+        self.disk.recorder.see(&Seen::Stored {
+            tab: self.tab,
+            call,
+            before: &before,
+            after: &after,
+        });
+        Ok(())
+    }
+
+    /// The process ends here: nobody hears of this call any more.
+    async fn die<T>(&self) -> T {
+        lock(&self.disk.inner).dead.push(self.process);
+        self.disk.executor.kill(self.process);
+        std::future::pending().await
+    }
+}
+
+#[async_trait]
+impl Layer for Watch {
+    async fn around<T: Send>(&self, call: StoreCall, next: Next<'_, T>) -> Result<T, StoreError> {
+        let (full, crash) = {
+            let mut state = lock(&self.disk.inner);
+            let at = state.crashes.iter().position(|(at, _)| *at == call);
+            let crash = at.map(|at| state.crashes.remove(at).1);
+            (self.disk.executor.clock.now() < state.full_until, crash)
+        };
+        if crash.is_some() {
+            self.disk
+                .recorder
+                .count("fault: crash at a call of the store", 1);
+        }
+        if crash == Some(false) {
+            return self.die().await;
+        }
+        if full {
+            self.disk
+                .recorder
+                .count("fault: disk full at a call of the store", 1);
+            return Err(StoreError::new(StoreErrorKind::Full, "the disk is full"));
+        }
+        let outcome = next.await;
+        if outcome.is_ok() {
+            self.look(call)?;
+        }
+        if crash == Some(true) {
+            return self.die().await;
+        }
+        outcome
+    }
+}

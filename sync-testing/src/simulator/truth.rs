@@ -1,0 +1,194 @@
+//! What is the case, told from the outside: what the server has decided, who may read what, and which edits there
+//! are. It knows nothing of how the engine or the server come to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sync_core::{
+    model::{Account, Epoch, MutationId, Payload, RecordKey, Scope},
+    store::Seq,
+    time::Time,
+    transport::Verdict,
+};
+
+use super::seen::{Seen, TabId};
+
+/// What is the case, told from the outside.
+#[derive(Debug, Default)]
+pub(crate) struct Truth {
+    pub(crate) now: Time,
+    pub(crate) server: History,
+    /// How often the server was restored: what it had decided before may be gone.
+    pub(crate) restores: u64,
+    backup: Option<History>,
+    /// The newest verdict of each mutation that has ever been decided.
+    pub(crate) verdicts: BTreeMap<MutationId, Decided>,
+    /// Mutations that were applied in some history of the server.
+    pub(crate) ever_applied: BTreeSet<MutationId>,
+    /// The place of each mutation in the order of its device's store, as long as it is pending there.
+    pub(crate) pending: BTreeMap<MutationId, Place>,
+    /// When each device last read a scope with success, and was refused since.
+    pub(crate) reads: BTreeMap<(usize, Scope), Reads>,
+    pub(crate) accounts: BTreeMap<usize, Account>,
+    /// Whether the faults have stopped.
+    pub(crate) healed: bool,
+}
+
+/// What the server holds: one history, which a restore ends.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct History {
+    pub(crate) scopes: BTreeMap<Scope, ScopeTruth>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ScopeTruth {
+    pub(crate) head: u64,
+    pub(crate) epoch: Option<Epoch>,
+    /// The newest state of each record: its number, and its payload if it is not deleted.
+    pub(crate) records: BTreeMap<RecordKey, (u64, Option<Payload>)>,
+    /// All changes, by their numbers.
+    pub(crate) log: BTreeMap<u64, Appended>,
+    /// The number that each mutation was applied as.
+    pub(crate) applied: BTreeMap<MutationId, u64>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Appended {
+    pub(crate) key: RecordKey,
+    pub(crate) payload: Option<Payload>,
+}
+
+/// A verdict, without what it carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Decided {
+    Applied,
+    Conflict,
+    Rejected,
+    Forbidden,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) device: usize,
+    pub(crate) seq: Seq,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reads {
+    /// The refusals since the last success.
+    pub(crate) refused: Vec<Time>,
+}
+
+impl Truth {
+    /// Takes in what has been seen.
+    pub(crate) fn see(&mut self, seen: &Seen<'_>) {
+        match seen {
+            Seen::Decided { request, answer } => {
+                for (sent, answer) in request.mutations.iter().filter_map(|sent| {
+                    let of = |a: &&sync_core::transport::Answer| a.id == sent.mutation.id;
+                    Some((&sent.mutation, answer.answers.iter().find(of)?))
+                }) {
+                    self.server.decided(sent, &answer.verdict);
+                    let decided = match answer.verdict {
+                        Verdict::Applied { .. } => Decided::Applied,
+                        Verdict::Conflict { .. } => Decided::Conflict,
+                        Verdict::Rejected { .. } => Decided::Rejected,
+                        Verdict::Forbidden => Decided::Forbidden,
+                        Verdict::Retry { .. } => continue,
+                    };
+                    if decided == Decided::Applied {
+                        self.ever_applied.insert(sent.id);
+                    }
+                    self.verdicts.insert(sent.id, decided);
+                }
+            }
+            Seen::Stored { tab, after, .. } => self.stored(*tab, after),
+            Seen::Read {
+                device,
+                scope,
+                allowed,
+            } => {
+                let reads = self.reads.entry((*device, (*scope).clone())).or_default();
+                if *allowed {
+                    reads.refused.clear();
+                } else {
+                    reads.refused.push(self.now);
+                }
+            }
+            Seen::Bound { device, account } => {
+                self.accounts.insert(*device, (*account).clone());
+            }
+            Seen::BackedUp => self.backup = Some(self.server.clone()),
+            Seen::Restored => {
+                self.restores += 1;
+                self.server = self.backup.clone().unwrap_or_default();
+            }
+            Seen::Healed => self.healed = true,
+            _ => {}
+        }
+    }
+
+    fn stored(&mut self, tab: TabId, after: &super::snapshot::Snapshot) {
+        let device = tab.device;
+        self.pending.retain(|_, place| place.device != device);
+        for entry in after.entries.iter().filter(|entry| entry.is_pending()) {
+            let seq = entry.seq;
+            self.pending
+                .insert(entry.mutation.id, Place { device, seq });
+        }
+    }
+}
+
+impl History {
+    /// Takes in a verdict. What was appended already is not appended again, whatever the server says.
+    fn decided(&mut self, sent: &sync_core::model::Mutation, verdict: &Verdict) {
+        let Verdict::Applied {
+            version: Some(version),
+            ..
+        } = verdict
+        else {
+            return;
+        };
+        let scope = self.scopes.entry(sent.key.scope.clone()).or_default();
+        scope.epoch = Some(version.epoch.clone());
+        if scope.applied.contains_key(&sent.id) {
+            return;
+        }
+        scope.applied.insert(sent.id, version.seq);
+        if scope.log.contains_key(&version.seq) {
+            // A delete of what was not there has appended nothing.
+            return;
+        }
+        let payload = sent.op.payload().cloned();
+        scope.head = scope.head.max(version.seq);
+        let key = sent.key.clone();
+        scope
+            .records
+            .insert(key.clone(), (version.seq, payload.clone()));
+        scope.log.insert(version.seq, Appended { key, payload });
+    }
+}
+
+impl ScopeTruth {
+    /// The number under which a record had this payload; several edits never write the same.
+    pub(crate) fn number_of(&self, key: &RecordKey, payload: &Payload) -> Option<u64> {
+        let shows = |change: &Appended| {
+            change.key == *key
+                && change
+                    .payload
+                    .as_ref()
+                    .is_some_and(|p| p.same_json(payload))
+        };
+        let mut newest_first = self.log.iter().rev();
+        newest_first
+            .find(|(_, change)| shows(change))
+            .map(|(seq, _)| *seq)
+    }
+
+    /// The first number after `seq` under which the record was deleted.
+    pub(crate) fn deleted_after(&self, key: &RecordKey, seq: u64) -> Option<u64> {
+        let mut later = self.log.range(seq + 1..);
+        later
+            .find(|(_, change)| change.key == *key && change.payload.is_none())
+            .map(|(seq, _)| *seq)
+    }
+}

@@ -1,0 +1,578 @@
+//! A world: a server, its devices, and all that happens to them.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::FutureExt;
+use serde::{Deserialize, Serialize};
+use sync_core::{
+    engine::{EngineError, Entity, ScopeHandle},
+    error::{StoreError, StoreErrorKind},
+    model::{Account, Op, Payload, RecordKey, Schema, Scope},
+    store::{Enqueued, Store},
+    time::{Clock, Entropy},
+};
+use sync_server::{
+    Server,
+    access::{MemoryMembers, Role},
+    decide::Rules,
+    log::{Backup, MemoryLog, Retention},
+};
+
+use super::{
+    device::{Device, Tab},
+    executor::Executor,
+    network::Network,
+    plan::{ACCOUNTS, Act, Plan, SCOPES, Slot, Step, TYPES},
+    seen::{Recorder, Seen, TabId},
+    snapshot::now,
+};
+use crate::{SeededEntropy, SimError, store_suite::Subject};
+
+/// How long the world is given to settle once the faults have stopped.
+const SETTLE: Duration = Duration::from_secs(400);
+/// In what portions.
+const PORTION: Duration = Duration::from_secs(10);
+/// How long an app waits for its own database, at most.
+const APP_PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) struct World {
+    pub(crate) plan: Plan,
+    pub(crate) executor: Executor,
+    pub(crate) recorder: Recorder,
+    pub(crate) network: Network,
+    subject: Arc<dyn Subject>,
+    log: MemoryLog,
+    members: MemoryMembers,
+    backup: Option<Backup>,
+    /// No two edits write the same.
+    written: u64,
+}
+
+impl World {
+    pub(crate) fn new(plan: Plan, subject: Arc<dyn Subject>, trace: bool) -> Self {
+        let executor = Executor::new(plan.seed);
+        let recorder = Recorder::new(executor.clock.clone(), trace);
+        let (log, members) = (MemoryLog::new(), MemoryMembers::new());
+        let retention = plan.cast.retention;
+        let server = Server::new(
+            Arc::new(log.clone()),
+            Arc::new(members.clone()),
+            Arc::new(executor.clock.clone()),
+            Arc::new(SeededEntropy::new(plan.seed)) as Arc<dyn Entropy>,
+        )
+        .with_rules(Rules {
+            retention: Retention::new(retention, retention),
+            ..Rules::default()
+        });
+        for (scope, roles) in plan.cast.roles.iter().enumerate() {
+            members.grant(SCOPES[scope], ACCOUNTS[0], Role::Owner);
+            for (account, role) in roles.iter().enumerate().skip(1) {
+                if let Some(role) = role {
+                    members.grant(SCOPES[scope], ACCOUNTS[account], *role);
+                }
+            }
+        }
+        Self {
+            network: Network::new(server, executor.clone(), recorder.clone()),
+            plan,
+            executor,
+            recorder,
+            subject,
+            log,
+            members,
+            backup: None,
+            written: 0,
+        }
+    }
+
+    /// Opens a device's database.
+    pub(crate) async fn open(&self, device: usize) -> Result<Arc<dyn Store>, StoreError> {
+        let name = format!("history-{}-device-{device}", self.plan.seed);
+        now(self.subject.open(&name))
+    }
+
+    /// Runs the whole history.
+    pub(crate) fn run(&mut self) -> Result<(), SimError> {
+        let parts = self.plan.cast.devices.clone();
+        let mut devices: Vec<Device> = parts
+            .iter()
+            .enumerate()
+            .map(|(number, part)| Device::new(self, number, *part))
+            .collect();
+        for device in &mut devices {
+            self.start_all(device)?;
+        }
+        let steps = self.plan.steps.clone();
+        for step in &steps {
+            self.executor.run_for(step.after);
+            self.revive(&mut devices)?;
+            if self.recorder.is_violated() {
+                return Ok(());
+            }
+            self.recorder.count(step.act.label(), 1);
+            self.recorder.see(&Seen::Step(step));
+            self.act(step, &mut devices)?;
+            self.executor.run_ready();
+            self.revive(&mut devices)?;
+            self.look(&mut devices);
+        }
+        self.settle(&mut devices)
+    }
+
+    fn start_all(&self, device: &mut Device) -> Result<(), SimError> {
+        for tab in 0..device.tabs.len() {
+            if device.tabs[tab].is_none() {
+                match self.app(device.start(self, tab)) {
+                    Some(Err(EngineError::Store(error)))
+                        if *error.kind() == StoreErrorKind::Full => {}
+                    Some(started) => started?,
+                    None => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts again what has died.
+    fn revive(&self, devices: &mut [Device]) -> Result<(), SimError> {
+        for device in devices {
+            for dead in device.disk.take_dead() {
+                let is_dead =
+                    |tab: &Option<Tab>| tab.as_ref().is_some_and(|tab| tab.process == dead);
+                if let Some(tab) = device.tabs.iter().position(is_dead) {
+                    device.kill(self, tab);
+                }
+            }
+            self.start_all(device)?;
+        }
+        Ok(())
+    }
+
+    /// Runs what an app does to its end. None when the process has died of it, or it takes too long.
+    fn app<T>(&self, call: impl Future<Output = T>) -> Option<T> {
+        let call = std::pin::pin!(call);
+        self.executor.run_until(APP_PATIENCE, call, || false)
+    }
+
+    /// As `app`, for a call on a device that may die of it.
+    fn app_on<T>(&self, device: &Device, call: impl Future<Output = T>) -> Option<T> {
+        let call = std::pin::pin!(call);
+        self.executor
+            .run_until(APP_PATIENCE, call, || device.disk.has_dead())
+    }
+
+    /// Each app looks at everything.
+    fn look(&self, devices: &mut [Device]) {
+        for device in devices {
+            device.hear(self);
+            let held = device.disk.held();
+            for (number, tab) in device.tabs.iter().enumerate() {
+                let Some(tab) = tab else { continue };
+                let Some(Ok(status)) = self.app(tab.engine.status()) else {
+                    continue;
+                };
+                self.recorder.see(&Seen::Looked {
+                    tab: TabId {
+                        device: device.number,
+                        tab: number,
+                    },
+                    counts: status.counts,
+                    held: &held,
+                });
+            }
+        }
+    }
+
+    /// The faults stop; then everything must be settled without anybody doing anything.
+    fn settle(&mut self, devices: &mut [Device]) -> Result<(), SimError> {
+        self.network.heal();
+        for device in devices.iter_mut() {
+            device.disk.heal();
+            device.line.heal();
+            device.tell_online(true);
+            self.start_all(device)?;
+            for tab in device.tabs.iter_mut().flatten() {
+                tab.engine.set_visible(true);
+                tab.engine.resume();
+                for scope in 0..self.plan.cast.scopes {
+                    tab.activate(scope, true);
+                }
+            }
+        }
+        self.recorder.see(&Seen::Healed);
+        let mut waited = Duration::ZERO;
+        while waited < SETTLE && !self.recorder.is_violated() {
+            self.executor.run_for(PORTION);
+            waited += PORTION;
+            self.revive(devices)?;
+            if waited >= 2 * PORTION && self.is_settled(devices) {
+                break;
+            }
+        }
+        self.look(devices);
+        let held: Vec<_> = devices
+            .iter()
+            .map(|device| (device.number, device.disk.held()))
+            .collect();
+        self.recorder.see(&Seen::End { devices: &held });
+        for device in devices.iter_mut() {
+            for tab in 0..device.tabs.len() {
+                device.kill(self, tab);
+            }
+            for (label, times) in device.line.met() {
+                self.recorder.count(label, times);
+            }
+        }
+        self.executor.run_ready();
+        Ok(())
+    }
+
+    fn is_settled(&self, devices: &[Device]) -> bool {
+        let held: Vec<_> = devices
+            .iter()
+            .map(|device| (device.number, device.disk.held()))
+            .collect();
+        self.recorder.would_end(&held)
+    }
+
+    fn act(&mut self, step: &Step, devices: &mut [Device]) -> Result<(), SimError> {
+        let at = step.device;
+        match &step.act {
+            Act::Write(slot) => self.write(&mut devices[at], step.tab, &[*slot], false),
+            Act::Delete(slot) => self.write(&mut devices[at], step.tab, &[*slot], true),
+            Act::WriteTogether(slots) => self.write(&mut devices[at], step.tab, slots, false),
+            Act::UpdateWith(slot) => self.update_with(&mut devices[at], step.tab, *slot),
+            Act::Read => self.read(&devices[at], step.tab),
+            Act::SyncNow => {
+                if let Some(tab) = &devices[at].tabs[step.tab] {
+                    // Polled once, it is asked for; nobody waits for the report.
+                    let _ = tab.engine.sync_now([]).now_or_never();
+                }
+            }
+            Act::Activate(scope, on) => {
+                if let Some(tab) = &mut devices[at].tabs[step.tab] {
+                    tab.activate(*scope, *on);
+                }
+            }
+            Act::Visible(visible) => {
+                if let Some(tab) = &devices[at].tabs[step.tab] {
+                    tab.engine.set_visible(*visible);
+                }
+            }
+            Act::Restart => {
+                devices[at].kill(self, step.tab);
+                self.executor.run_ready();
+                self.start_all(&mut devices[at])?;
+            }
+            Act::Relogin(force) => self.relogin(&mut devices[at], *force, step.id)?,
+            Act::Upgrade => devices[at].newest = true,
+            Act::DecideFailed(retry) => self.decide_failed(&devices[at], step.tab, *retry),
+            Act::Acknowledge => self.acknowledge(&devices[at], step.tab),
+            Act::Resume => {
+                if let Some(tab) = &devices[at].tabs[step.tab] {
+                    tab.engine.resume();
+                }
+            }
+            Act::Online(online) => devices[at].tell_online(*online),
+            Act::Reachable(reachable) => devices[at].line.set_up(*reachable),
+            Act::Latency(latency) => devices[at].line.set_latency(*latency),
+            Act::Fault(fault) => devices[at].line.fail_next(*fault),
+            Act::Poke(scope) => {
+                if let Some(tab) = &devices[at].tabs[step.tab] {
+                    tab.engine.poke(SCOPES[*scope]);
+                }
+            }
+            Act::Crash(call, after) => devices[at].disk.crash_at(*call, *after),
+            Act::DiskFull(time) => devices[at].disk.fill_up(self.executor.clock.now() + *time),
+            Act::ClockJump(millis) => devices[at].clock.jump(*millis),
+            Act::ServerDown(time) => self.network.take_down(*time),
+            Act::ServerRestart => self.network.restart(),
+            Act::Backup => {
+                self.backup = Some(self.log.backup());
+                self.recorder.see(&Seen::BackedUp);
+            }
+            Act::Restore => self.restore(),
+            Act::Compact => {
+                let _ = self.network.server.compact().now_or_never();
+            }
+            Act::Grant(scope, account, role) => match role {
+                Some(role) => self
+                    .members
+                    .grant(SCOPES[*scope], ACCOUNTS[*account], *role),
+                None => {
+                    let (scope, account) = (
+                        Scope::from(SCOPES[*scope]),
+                        Account::from(ACCOUNTS[*account]),
+                    );
+                    self.members.revoke(&scope, &account);
+                }
+            },
+            Act::Choke(slot) => self.network.choke_on(slot.map(key)),
+        }
+        Ok(())
+    }
+
+    fn restore(&mut self) {
+        let Some(backup) = self.backup.take() else {
+            return;
+        };
+        self.network.restart();
+        self.log.restore(&backup);
+        self.recorder.see(&Seen::Restored);
+        let _ = self.network.server.new_epoch().now_or_never();
+    }
+
+    /// The app writes or deletes, as an app of its age does: what it does not know, it does not touch.
+    fn write(&mut self, device: &mut Device, tab: usize, slots: &[Slot], delete: bool) {
+        let Some(Tab { engine, .. }) = device.tabs[tab].as_ref() else {
+            return;
+        };
+        let slots: Vec<Slot> = slots
+            .iter()
+            .filter(|slot| slot.kind < device.types().len())
+            .copied()
+            .collect();
+        let Some(first) = slots.first() else { return };
+        let scope = engine.scope(SCOPES[first.scope]);
+        let held = device.disk.held();
+        let mut edits = scope.edits();
+        let mut keys: Vec<RecordKey> = Vec::new();
+        let mut expected = Vec::new();
+        for slot in &slots {
+            let slot = Slot {
+                scope: first.scope,
+                ..*slot
+            };
+            let key = key(slot);
+            let there = held.records.contains_key(&key) || keys.contains(&key);
+            if delete && !there {
+                return;
+            }
+            let op = match (delete, there) {
+                (true, _) => Op::Delete,
+                (false, true) => Op::Update(self.payload()),
+                (false, false) => Op::Create(self.payload()),
+            };
+            expected.retain(|(of, _)| *of != key);
+            expected.push((key.clone(), op.payload().cloned()));
+            edits = edits.untyped(TYPES[slot.kind], key.entity_id.clone(), op, Schema(1));
+            keys.push(key);
+        }
+        let Some(Ok(outcomes)) = self.app_on(device, edits.enqueue()) else {
+            return;
+        };
+        self.enqueued(device, tab, &keys, &outcomes);
+        for (key, payload) in expected {
+            self.reads_back(device, &scope, &key, payload.as_ref());
+        }
+    }
+
+    fn enqueued(&self, device: &Device, tab: usize, keys: &[RecordKey], outcomes: &[Enqueued]) {
+        for outcome in outcomes {
+            let label = match outcome {
+                Enqueued::Queued(_) => "outcome: enqueued",
+                Enqueued::Cancelled => "outcome: cancelled",
+            };
+            self.recorder.count(label, 1);
+        }
+        self.recorder.see(&Seen::Enqueued {
+            tab: TabId {
+                device: device.number,
+                tab,
+            },
+            keys,
+            outcomes,
+        });
+    }
+
+    /// When an edit has returned, every handle shows it.
+    fn reads_back(
+        &self,
+        device: &Device,
+        scope: &ScopeHandle,
+        key: &RecordKey,
+        wrote: Option<&Payload>,
+    ) {
+        let read = scope.get_untyped(key.entity_type.clone(), key.entity_id.clone());
+        let Some(Ok(shown)) = self.app(read) else {
+            return;
+        };
+        let shown = shown.map(|record| record.payload);
+        // Time may have passed: another engine on the database, or the server, may have been quicker.
+        let same = match (&shown, wrote) {
+            (Some(shown), Some(wrote)) => shown.same_json(wrote),
+            (None, None) => true,
+            _ => false,
+        };
+        let pending = device
+            .disk
+            .held()
+            .entries_of(key)
+            .any(|entry| entry.is_pending());
+        if !same && pending {
+            let what = format!(
+                "device {} has written {key} and reads something else",
+                device.number
+            );
+            self.recorder.violated(
+                "read your writes",
+                "guarantee 4: no pull overwrites an unsettled edit",
+                what,
+            );
+        }
+    }
+
+    fn update_with(&mut self, device: &mut Device, tab: usize, slot: Slot) {
+        let Some(Tab { engine, .. }) = device.tabs[tab].as_ref() else {
+            return;
+        };
+        let scope = engine.scope(SCOPES[slot.scope]);
+        let n = self.next();
+        let key = key(Slot { kind: 0, ..slot });
+        let outcome = self.app_on(
+            device,
+            scope.update_with(key.entity_id.as_str().to_owned(), |feed: &mut Feed| {
+                feed.n = n
+            }),
+        );
+        if let Some(Ok(Some(written))) = outcome
+            && written.n != n
+        {
+            let what = format!(
+                "device {} has changed {key} to something else",
+                device.number
+            );
+            self.recorder.violated(
+                "update_with",
+                "guarantee 4: no pull overwrites an unsettled edit",
+                what,
+            );
+        }
+    }
+
+    fn read(&self, device: &Device, tab: usize) {
+        let Some(Tab { engine, .. }) = device.tabs[tab].as_ref() else {
+            return;
+        };
+        let held = device.disk.held();
+        for scope in &SCOPES[..self.plan.cast.scopes] {
+            for entity_type in device.types() {
+                let handle = engine.scope(*scope);
+                let Some(Ok(list)) = self.app(handle.list_untyped(*entity_type)) else {
+                    continue;
+                };
+                let in_list = |key: &&RecordKey| {
+                    key.scope.as_str() == *scope && key.entity_type.as_str() == *entity_type
+                };
+                let expected = held.records.keys().filter(in_list).count();
+                if list.len() != expected {
+                    let what = format!(
+                        "device {} lists {} records of {expected}",
+                        device.number,
+                        list.len()
+                    );
+                    self.recorder.violated(
+                        "lists are whole",
+                        "guarantee 7: what is stored is shown",
+                        what,
+                    );
+                }
+            }
+        }
+    }
+
+    /// Logs out, without losing anything unless it is forced to, and in again as another account.
+    fn relogin(&self, device: &mut Device, force: bool, id: u64) -> Result<(), SimError> {
+        let Some(Tab { engine, .. }) = device.tabs[0].as_ref() else {
+            return Ok(());
+        };
+        let engine = engine.clone();
+        let wiped = self.app_on(device, engine.wipe(force));
+        drop(engine);
+        for tab in 0..device.tabs.len() {
+            device.kill(self, tab);
+        }
+        self.executor.run_ready();
+        if matches!(wiped, Some(Ok(()))) {
+            self.recorder.count("app: wiped", 1);
+            device.account = Account::from(ACCOUNTS[id as usize % ACCOUNTS.len()]);
+        }
+        let _ = device.disk.take_dead();
+        self.start_all(device)
+    }
+
+    fn decide_failed(&self, device: &Device, tab: usize, retry: bool) {
+        let Some(Tab { engine, .. }) = device.tabs[tab].as_ref() else {
+            return;
+        };
+        let held = device.disk.held();
+        let failed = held.entries.iter().filter(|entry| entry.is_failed());
+        let Some(key) = failed.map(|entry| entry.mutation.key.clone()).next() else {
+            return;
+        };
+        if retry {
+            if self.app_on(device, engine.retry(key)).is_some() {
+                self.recorder.count("outcome: retried", 1);
+            }
+        } else if self.app_on(device, engine.discard(key)).is_some() {
+            self.recorder.count("outcome: discarded", 1);
+        }
+    }
+
+    fn acknowledge(&self, device: &Device, tab: usize) {
+        let Some(Tab { engine, .. }) = device.tabs[tab].as_ref() else {
+            return;
+        };
+        let held = device.disk.held();
+        let _ = self.app_on(device, engine.acknowledge_conflicts(held.conflicts));
+        if !device.disk.has_dead() {
+            let _ = self.app_on(device, engine.acknowledge_revoked(held.revoked));
+        }
+    }
+
+    fn next(&mut self) -> u64 {
+        self.written += 1;
+        self.written
+    }
+
+    fn payload(&mut self) -> Payload {
+        let n = self.next();
+        // The world's own JSON is right.
+        Payload::parse(format!(r#"{{"n":{n}}}"#)).unwrap_or_else(|_| unreachable!())
+    }
+}
+
+fn key(slot: Slot) -> RecordKey {
+    RecordKey::new(
+        SCOPES[slot.scope],
+        TYPES[slot.kind],
+        super::plan::IDS[slot.id],
+    )
+}
+
+/// What an app that knows its entities writes.
+#[derive(Debug, Serialize, Deserialize)]
+struct Feed {
+    #[serde(skip)]
+    id: String,
+    n: u64,
+}
+
+impl Entity for Feed {
+    const TYPE: &'static str = TYPES[0];
+
+    fn id(&self) -> String {
+        self.id.clone()
+    }
+}
+
+/// The labels that are counted beside steps, faults and what engines tell.
+pub(crate) const OTHERS: [&str; 7] = [
+    "fault: crash at a call of the store",
+    "fault: disk full at a call of the store",
+    "outcome: enqueued",
+    "outcome: cancelled",
+    "outcome: retried",
+    "outcome: discarded",
+    "app: wiped",
+];

@@ -140,8 +140,9 @@ pub enum PullEnd {
         kind: TransportErrorKind,
         /// When the server wants to be asked again, if it said so.
         retry_after: Option<Duration>,
-        /// Whether the scope had been pulled with success before, since it was last purged.
-        pulled_before: bool,
+        /// Whether the server is known to have given access, since the scope was last purged: a pull has succeeded, or
+        /// the server holds a mutation that no pull has shown yet.
+        had_access: bool,
     },
     /// The store failed (full, locked, out of reach).
     Local,

@@ -391,14 +391,14 @@ impl Scheduler {
             }
             PullEnd::Failed {
                 kind: kind @ TransportErrorKind::Forbidden,
-                pulled_before,
+                had_access,
                 ..
             } => {
                 let needed = self.pushes.waits_for_pull(scope);
                 let cx = &mut self.cx;
-                match self.pulls.refused(scope, landed, pulled_before, needed, cx) {
+                match self.pulls.refused(scope, landed, had_access, needed, cx) {
                     Refusal::Unconfirmed(_) => SyncEnd::Failed(kind),
-                    Refusal::Confirmed if pulled_before => {
+                    Refusal::Confirmed if had_access => {
                         self.pushes.purge(scope);
                         let scope = scope.clone();
                         self.cx.actions.push_back(Action::Purge { scope });

@@ -366,7 +366,7 @@ impl Pulls {
         &mut self,
         scope: &Scope,
         landed: Landed,
-        pulled_before: bool,
+        had_access: bool,
         needed: bool,
         cx: &mut Context,
     ) -> Refusal {
@@ -379,7 +379,7 @@ impl Pulls {
             match refusal {
                 Refusal::Unconfirmed(at) => {
                     pulls.poll_at = at;
-                    if pulled_before || needed {
+                    if had_access || needed {
                         pulls.ask(Want::firm(at));
                     } else if pulls.active {
                         pulls.restore(landed.cause);
@@ -387,7 +387,7 @@ impl Pulls {
                 }
                 Refusal::Confirmed => {
                     pulls.poll_at = now;
-                    if pulled_before {
+                    if had_access {
                         pulls.purging = true;
                     } else {
                         // Each pair of refusals counts once.

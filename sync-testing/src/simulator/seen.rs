@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use sync_core::{
@@ -97,7 +98,9 @@ pub(crate) enum Seen<'a> {
     /// The faults stop. From here on there is no user, either.
     Healed,
     /// So much time has passed that everything must be settled.
-    End { devices: &'a [(usize, Snapshot)] },
+    End {
+        devices: &'a [(usize, Arc<Snapshot>)],
+    },
 }
 
 /// An invariant that does not hold.
@@ -142,10 +145,13 @@ struct Shared {
 }
 
 impl Recorder {
-    pub(crate) fn new(clock: VirtualClock, trace: bool) -> Self {
+    pub(crate) fn new(clock: VirtualClock, retention: Duration, trace: bool) -> Self {
         Self {
             shared: Arc::new(Mutex::new(Shared {
-                truth: Truth::default(),
+                truth: Truth {
+                    retention,
+                    ..Truth::default()
+                },
                 invariants: invariants::all(),
                 violation: None,
                 trace: trace.then(Trace::default),
@@ -223,7 +229,7 @@ impl Recorder {
     }
 
     /// Whether everything is settled as it must be in the end.
-    pub(crate) fn would_end(&self, devices: &[(usize, Snapshot)]) -> bool {
+    pub(crate) fn would_end(&self, devices: &[(usize, Arc<Snapshot>)]) -> bool {
         let shared = lock(&self.shared);
         invariants::at_the_end()
             .iter_mut()

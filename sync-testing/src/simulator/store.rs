@@ -29,7 +29,9 @@ pub(crate) struct Disk {
 }
 
 struct DiskState {
-    held: Snapshot,
+    held: Arc<Snapshot>,
+    /// Whether it has changed since somebody has looked.
+    changed: bool,
     full_until: Time,
     crashes: Vec<(StoreCall, bool)>,
     /// The processes that have died at a call and are to be started again.
@@ -40,7 +42,8 @@ impl Disk {
     pub(crate) fn new(executor: Executor, recorder: Recorder, scopes: usize) -> Self {
         Self {
             inner: Arc::new(Mutex::new(DiskState {
-                held: Snapshot::default(),
+                held: Arc::default(),
+                changed: true,
                 full_until: Time::default(),
                 crashes: Vec::new(),
                 dead: Vec::new(),
@@ -52,8 +55,13 @@ impl Disk {
     }
 
     /// What it held after the last transaction.
-    pub(crate) fn held(&self) -> Snapshot {
-        lock(&self.inner).held.clone()
+    pub(crate) fn held(&self) -> Arc<Snapshot> {
+        Arc::clone(&lock(&self.inner).held)
+    }
+
+    /// Whether it has changed since the last time it was asked.
+    pub(crate) fn take_changed(&self) -> bool {
+        std::mem::take(&mut lock(&self.inner).changed)
     }
 
     pub(crate) fn fill_up(&self, until: Time) {
@@ -121,8 +129,12 @@ layered! { WatchedStore }
 impl Watch {
     /// Looks at what the transaction has left behind.
     fn look(&self, call: StoreCall) -> Result<(), StoreError> {
-        let after = Snapshot::read(&*self.store, self.disk.scopes)?;
-        let before = std::mem::replace(&mut lock(&self.disk.inner).held, after.clone());
+        let after = Arc::new(Snapshot::read(&*self.store, self.disk.scopes)?);
+        let before = {
+            let mut state = lock(&self.disk.inner);
+            state.changed = true;
+            std::mem::replace(&mut state.held, Arc::clone(&after))
+        };
         self.disk.recorder.see(&Seen::Stored {
             tab: self.tab,
             call,

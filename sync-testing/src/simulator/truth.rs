@@ -1,7 +1,10 @@
 //! What is the case, told from the outside: what the server has decided, who may read what, and which edits there
 //! are. It knows nothing of how the engine or the server come to it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use sync_core::{
     model::{Account, Epoch, MutationId, Payload, RecordKey, Scope},
@@ -19,7 +22,7 @@ pub(crate) struct Truth {
     pub(crate) server: History,
     /// How often the server was restored: what it had decided before may be gone.
     pub(crate) restores: u64,
-    backup: Option<History>,
+    pub(crate) backup: Option<History>,
     /// The newest verdict of each mutation that has ever been decided.
     pub(crate) verdicts: BTreeMap<MutationId, Decided>,
     /// Mutations that were applied in some history of the server.
@@ -29,6 +32,10 @@ pub(crate) struct Truth {
     /// When each device last read a scope with success, and was refused since.
     pub(crate) reads: BTreeMap<(usize, Scope), Reads>,
     pub(crate) accounts: BTreeMap<usize, Account>,
+    /// How long the server keeps verdicts.
+    pub(crate) retention: Duration,
+    /// The scopes of which a device has heard how long.
+    pub(crate) heard_retention: BTreeSet<(usize, Scope)>,
     /// Whether the faults have stopped.
     pub(crate) healed: bool,
 }
@@ -129,6 +136,9 @@ impl Truth {
 
     fn stored(&mut self, tab: TabId, after: &super::snapshot::Snapshot) {
         let device = tab.device;
+        for row in after.scopes.values().filter(|row| row.verdict_retention.is_some()) {
+            self.heard_retention.insert((device, row.scope.clone()));
+        }
         self.pending.retain(|_, place| place.device != device);
         for entry in after.entries.iter().filter(|entry| entry.is_pending()) {
             let seq = entry.seq;
@@ -184,9 +194,9 @@ impl ScopeTruth {
             .map(|(seq, _)| *seq)
     }
 
-    /// The first number after `seq` under which the record was deleted.
-    pub(crate) fn deleted_after(&self, key: &RecordKey, seq: u64) -> Option<u64> {
-        let mut later = self.log.range(seq + 1..);
+    /// The first number from `seq` on under which the record was deleted.
+    pub(crate) fn deleted_from(&self, key: &RecordKey, seq: u64) -> Option<u64> {
+        let mut later = self.log.range(seq..);
         later
             .find(|(_, change)| change.key == *key && change.payload.is_none())
             .map(|(seq, _)| *seq)

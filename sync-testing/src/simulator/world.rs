@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures::FutureExt;
 use serde::{Deserialize, Serialize};
 use sync_core::{
-    engine::{EngineError, Entity, ScopeHandle},
+    engine::{DriverState, EngineError, Entity, ScopeHandle},
     error::{StoreError, StoreErrorKind},
     model::{Account, Op, Payload, RecordKey, Schema, Scope},
     store::{Enqueued, Store},
@@ -29,7 +29,7 @@ use super::{
 use crate::{SeededEntropy, SimError, store_suite::Subject};
 
 /// How long the world is given to settle once the faults have stopped.
-const SETTLE: Duration = Duration::from_secs(400);
+const SETTLE: Duration = Duration::from_secs(1_800);
 /// In what portions.
 const PORTION: Duration = Duration::from_secs(10);
 /// How long an app waits for its own database, at most.
@@ -51,7 +51,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(plan: Plan, subject: Arc<dyn Subject>, trace: bool) -> Self {
         let executor = Executor::new(plan.seed);
-        let recorder = Recorder::new(executor.clock.clone(), trace);
+        let recorder = Recorder::new(executor.clock.clone(), plan.cast.retention, trace);
         let (log, members) = (MemoryLog::new(), MemoryMembers::new());
         let retention = plan.cast.retention;
         let server = Server::new(
@@ -165,6 +165,9 @@ impl World {
     fn look(&self, devices: &mut [Device]) {
         for device in devices {
             device.hear(self);
+            if !device.disk.take_changed() {
+                continue;
+            }
             let held = device.disk.held();
             for (number, tab) in device.tabs.iter().enumerate() {
                 let Some(tab) = tab else { continue };
@@ -205,6 +208,7 @@ impl World {
             self.executor.run_for(PORTION);
             waited += PORTION;
             self.revive(devices)?;
+            self.log_in_again(devices);
             if waited >= 2 * PORTION && self.is_settled(devices) {
                 break;
             }
@@ -225,6 +229,16 @@ impl World {
         }
         self.executor.run_ready();
         Ok(())
+    }
+
+    /// The app has a token: a pause ends as soon as it is seen.
+    fn log_in_again(&self, devices: &[Device]) {
+        for tab in devices.iter().flat_map(|device| &device.tabs).flatten() {
+            let status = self.app(tab.engine.status());
+            if status.is_some_and(|s| s.is_ok_and(|s| matches!(s.driver, DriverState::Paused(_)))) {
+                tab.engine.resume();
+            }
+        }
     }
 
     fn is_settled(&self, devices: &[Device]) -> bool {
@@ -524,9 +538,9 @@ impl World {
             return;
         };
         let held = device.disk.held();
-        let _ = self.app_on(device, engine.acknowledge_conflicts(held.conflicts));
+        let _ = self.app_on(device, engine.acknowledge_conflicts(held.conflicts.clone()));
         if !device.disk.has_dead() {
-            let _ = self.app_on(device, engine.acknowledge_revoked(held.revoked));
+            let _ = self.app_on(device, engine.acknowledge_revoked(held.revoked.clone()));
         }
     }
 

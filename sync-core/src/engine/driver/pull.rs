@@ -74,7 +74,7 @@ impl Work {
                 PullEnd::Failed {
                     kind: error.kind(),
                     retry_after: error.retry_after(),
-                    pulled_before: learnt.pulled_before,
+                    had_access: learnt.pulled_before || self.was_accepted(&scope).await,
                 }
             }
         };
@@ -82,6 +82,12 @@ impl Work {
             end,
             requeued: learnt.requeued,
         })
+    }
+
+    /// Whether the server has accepted a mutation of this scope that no pull has shown yet.
+    async fn was_accepted(&self, scope: &Scope) -> bool {
+        let counts = self.shared.store.counts(Some(scope.clone())).await;
+        counts.is_ok_and(|counts| counts.acknowledged > 0)
     }
 
     async fn pull_to_the_end(&self, scope: &Scope, learnt: &mut Learnt) -> Result<PullEnd, Stop> {

@@ -83,7 +83,7 @@ fn a_failing_push_holds_no_pull_back_and_a_failing_scope_no_other() {
     let end = PullEnd::Failed {
         kind: Kind::Unavailable,
         retry_after: Some(seconds(600)),
-        pulled_before: true,
+        had_access: true,
     };
     rig.pull_ends("a", end);
     rig.pull_ends("b", PullEnd::Drained);

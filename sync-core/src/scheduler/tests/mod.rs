@@ -232,7 +232,7 @@ fn failed(kind: TransportErrorKind) -> PullEnd {
     PullEnd::Failed {
         kind,
         retry_after: None,
-        pulled_before: true,
+        had_access: true,
     }
 }
 

@@ -8,7 +8,7 @@ fn never_pulled() -> PullEnd {
     PullEnd::Failed {
         kind: FORBIDDEN,
         retry_after: None,
-        pulled_before: false,
+        had_access: false,
     }
 }
 

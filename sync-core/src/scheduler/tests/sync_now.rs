@@ -156,7 +156,7 @@ fn a_manual_sync_does_not_override_the_servers_retry_after() {
     let end = PullEnd::Failed {
         kind: TransportErrorKind::Unavailable,
         retry_after: Some(seconds(60)),
-        pulled_before: true,
+        had_access: true,
     };
     rig.pull_ends("a", end);
     assert_eq!(rig.after(1_000, sync(7, &["a"])), ["push"]);

@@ -291,7 +291,7 @@ impl World {
     }
 
     fn pull(&mut self, scope: &Scope) -> PullEnd {
-        let pulled_before = self.drained.contains_key(scope);
+        let had_access = self.drained.contains_key(scope);
         let drains = !self.server.chaos || self.server.roll(4) == 0;
         let kind = match self.server.down {
             None if drains => {
@@ -313,7 +313,7 @@ impl World {
         PullEnd::Failed {
             kind,
             retry_after,
-            pulled_before,
+            had_access,
         }
     }
 

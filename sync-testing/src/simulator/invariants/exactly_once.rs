@@ -1,19 +1,23 @@
 //! A mutation is applied once, however often it arrives, and its answer stays the same.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use sync_core::{
     model::{MutationId, Scope, Version},
+    time::Time,
     transport::Verdict,
 };
 
 use super::Invariant;
 use crate::simulator::{seen::Seen, truth::Truth};
 
+/// The longest that a request is on its way.
+const ON_THE_WAY: Duration = Duration::from_secs(60);
+
 #[derive(Default)]
 pub(crate) struct ExactlyOnce {
-    /// The version that each mutation was answered with first, in the history of the server that goes on.
-    answered: BTreeMap<MutationId, Version>,
+    /// The version that each mutation was answered with first, and when, in the history of the server that goes on.
+    answered: BTreeMap<MutationId, (Version, Time)>,
     /// Whose each number is; several may share one that appended nothing.
     numbers: BTreeMap<(Scope, u64), MutationId>,
     restores: u64,
@@ -50,14 +54,18 @@ impl Invariant for ExactlyOnce {
                 return Err(format!("the server answers for {id}, which was not sent"));
             };
             match self.answered.get(&id) {
-                Some(first) if first != version => {
+                Some((first, at)) if first != version => {
+                    let scope = &sent.mutation.key.scope;
+                    if may_be_forgotten(id, scope, truth.now.since(*at), truth) {
+                        continue;
+                    }
                     return Err(format!(
                         "{id} was applied as {}, and once more as {}",
                         first.seq, version.seq
                     ));
                 }
                 Some(_) => continue,
-                None => self.answered.insert(id, version.clone()),
+                None => self.answered.insert(id, (version.clone(), truth.now)),
             };
             let place = (sent.mutation.key.scope.clone(), version.seq);
             let writes = sent.mutation.op.payload().is_some();
@@ -74,4 +82,14 @@ impl Invariant for ExactlyOnce {
         }
         Ok(())
     }
+}
+
+/// Whether the server need not know a verdict of this age any more: it has kept it as long as it says, and the
+/// device has sent the mutation again because it has not heard how long that is, or before the time was up.
+fn may_be_forgotten(id: MutationId, scope: &Scope, age: Duration, truth: &Truth) -> bool {
+    let heard = truth.pending.get(&id).is_some_and(|place| {
+        let of = (place.device, scope.clone());
+        truth.heard_retention.contains(&of)
+    });
+    age > truth.retention && !(heard && age > truth.retention + ON_THE_WAY)
 }

@@ -92,7 +92,7 @@ impl Flicker {
             None if held.entries_of(key).any(Entry::is_pending) => return Ok(()),
             None => match newest {
                 // It is not there, so that it must have been deleted since.
-                Some(newest) => match server.deleted_after(key, newest) {
+                Some(newest) => match server.deleted_from(key, newest) {
                     Some(seq) => Some(seq),
                     None => return Err(format!("hides {key}, which was shown as change {newest}")),
                 },

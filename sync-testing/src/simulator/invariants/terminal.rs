@@ -110,7 +110,13 @@ fn left(
         (StoreCall::Enqueue, EntryState::Pending(pending)) => pending.sent_at.is_none(),
         (StoreCall::Enqueue | StoreCall::Retry | StoreCall::Discard, EntryState::Failed(_)) => true,
         (StoreCall::Settle, EntryState::Pending(_)) => applied || (lost && in_conflict),
-        (StoreCall::Apply, EntryState::Pending(_)) => applied,
+        // A later edit of the record that was applied decides for those before it, whatever became of them.
+        (StoreCall::Apply, EntryState::Pending(_)) => {
+            let later = before.entries_of(&entry.mutation.key);
+            let mut later = later.filter(|other| other.seq > entry.seq);
+            applied || (lost && later.any(|other| truth.ever_applied.contains(&other.mutation.id)))
+        }
+        (StoreCall::Apply, EntryState::Failed(_)) => applied,
         (
             StoreCall::Apply | StoreCall::Settle | StoreCall::Resync | StoreCall::Sweep,
             EntryState::Acknowledged(_),

@@ -25,7 +25,10 @@ fn main() {
         }
         return;
     }
-    let (from, seeds) = (value("--from").unwrap_or(0), value("--seeds").unwrap_or(1000));
+    let (from, seeds) = (
+        value("--from").unwrap_or(0),
+        value("--seeds").unwrap_or(1000),
+    );
     let begun = Instant::now();
     let mut coverage = Coverage::default();
     let (mut violations, mut operations) = (0, 0);
@@ -43,6 +46,9 @@ fn main() {
     print!("{coverage}");
     println!("missing: {:?}", coverage.missing());
     let rate = seeds as f64 / begun.elapsed().as_secs_f64() * 60.0;
-    println!("{seeds} histories, {} operations each, {rate:.0} a minute", operations / seeds as usize);
+    println!(
+        "{seeds} histories, {} operations each, {rate:.0} a minute",
+        operations / seeds as usize
+    );
     println!("violations: {violations}");
 }

@@ -8,9 +8,11 @@ use futures::{
     future::{Either, select},
 };
 use sync_core::{
-    engine::{DriverState, RunEnd},
+    engine::{DriverState, Entity, RunEnd},
+    model::{Op, Payload, RecordKey, Schema},
     scheduler::{NoAttempt, SyncEnd},
-    store::{CursorStore, MemoryStore},
+    store::{CursorStore, Edit, EnqueueRequest, MemoryStore, Outbox, Stamp},
+    time::Timestamp,
 };
 use sync_testing::{Call, ScriptedTransport, VirtualClock};
 
@@ -38,6 +40,61 @@ fn one_leads_and_pushes_what_the_other_enqueues() {
         first.settle().await;
         let pushes = first.server.take_calls();
         assert!(matches!(pushes[0], Call::Push(_)));
+    });
+}
+
+/// An edit of a process that has died before it could tell anybody.
+async fn silent_edit(store: &MemoryStore) {
+    let edit = Edit {
+        key: RecordKey::new(scope(), Feed::TYPE, "f1"),
+        op: Op::Create(Payload::encode(&feed("f1", 1)).unwrap()),
+        schema: Schema(1),
+        expect: None,
+    };
+    let stamp = Stamp {
+        now: Timestamp::from_millis(1),
+        random: 1,
+    };
+    let request = EnqueueRequest {
+        account: "alice".into(),
+        stamp,
+        edits: vec![edit],
+    };
+    store.enqueue(request).await.unwrap();
+}
+
+fn pushes(server: &ScriptedTransport) -> usize {
+    let is_push = |call: &Call| matches!(call, Call::Push(_));
+    server.take_calls().into_iter().filter(is_push).count()
+}
+
+#[test]
+fn an_edit_whose_notice_was_lost_is_pushed_after_the_next_pull() {
+    block_on(async {
+        let (store, clock) = (MemoryStore::new(), VirtualClock::new());
+        let server = ScriptedTransport::new();
+        let mut first = Device::on(store.clone(), clock, server, 1).await;
+        let _active = first.baby().activate();
+        first.settle().await;
+        silent_edit(&store).await;
+        first.run_for(Duration::from_secs(11)).await;
+        assert!(pushes(&first.server) > 0);
+    });
+}
+
+#[test]
+fn an_engine_that_starts_tells_whoever_leads_of_edits_that_nobody_has_heard_of() {
+    block_on(async {
+        let (store, clock) = (MemoryStore::new(), VirtualClock::new());
+        let server = ScriptedTransport::new();
+        let mut first = Device::on(store.clone(), clock.clone(), server.clone(), 1).await;
+        first.settle().await;
+        silent_edit(&store).await;
+        let mut second = Device::on(store, clock, server, 2).await;
+        second.settle().await;
+        assert_eq!(pushes(&first.server), 0);
+        first.settle().await;
+        assert!(pushes(&first.server) > 0);
     });
 }
 

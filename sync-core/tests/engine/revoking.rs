@@ -65,6 +65,32 @@ fn one_refusal_or_a_proxys_purges_nothing() {
 }
 
 #[test]
+fn a_scope_that_took_an_edit_and_was_never_pulled_is_purged_when_access_is_lost() {
+    block_on(async {
+        let mut device = Device::new().await;
+        deny(&device, 50, TransportErrorKind::Forbidden);
+        device.baby().create(&feed("f1", 1)).await.unwrap();
+        device.server.on_push(|request| {
+            Ok(PushAnswer {
+                answers: vec![Answer {
+                    id: request.mutations[0].mutation.id,
+                    verdict: Verdict::Applied {
+                        version: None,
+                        record: None,
+                    },
+                }],
+                verdict_retention: None,
+            })
+        });
+        let _active = device.baby().activate();
+        device.run_for(Duration::from_secs(60)).await;
+        assert_eq!(device.baby().list::<Feed>().await.unwrap(), []);
+        let left = device.engine.entries(EntryFilter::default()).await.unwrap();
+        assert_eq!(left, []);
+    });
+}
+
+#[test]
 fn a_refused_write_of_a_readable_scope_fails_and_purges_nothing() {
     block_on(async {
         let (mut device, _active) = with_access().await;

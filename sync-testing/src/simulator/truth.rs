@@ -13,7 +13,10 @@ use sync_core::{
     transport::Verdict,
 };
 
-use super::seen::{Seen, TabId};
+use super::{
+    plan::Act,
+    seen::{Seen, TabId},
+};
 
 /// What is the case, told from the outside.
 #[derive(Debug, Default)]
@@ -36,6 +39,8 @@ pub(crate) struct Truth {
     pub(crate) retention: Duration,
     /// The scopes of which a device has heard how long.
     pub(crate) heard_retention: BTreeSet<(usize, Scope)>,
+    /// The devices whose wall clock was set back: they cannot tell the age of what they sent.
+    pub(crate) clock_set_back: BTreeSet<usize>,
     /// Whether the faults have stopped.
     pub(crate) healed: bool,
 }
@@ -124,6 +129,9 @@ impl Truth {
             Seen::Bound { device, account } => {
                 self.accounts.insert(*device, (*account).clone());
             }
+            Seen::Step(step) if matches!(step.act, Act::ClockJump(millis) if millis < 0) => {
+                self.clock_set_back.insert(step.device);
+            }
             Seen::BackedUp => self.backup = Some(self.server.clone()),
             Seen::Restored => {
                 self.restores += 1;
@@ -136,7 +144,11 @@ impl Truth {
 
     fn stored(&mut self, tab: TabId, after: &super::snapshot::Snapshot) {
         let device = tab.device;
-        for row in after.scopes.values().filter(|row| row.verdict_retention.is_some()) {
+        for row in after
+            .scopes
+            .values()
+            .filter(|row| row.verdict_retention.is_some())
+        {
             self.heard_retention.insert((device, row.scope.clone()));
         }
         self.pending.retain(|_, place| place.device != device);
@@ -160,7 +172,7 @@ impl History {
         };
         let scope = self.scopes.entry(sent.key.scope.clone()).or_default();
         scope.epoch = Some(version.epoch.clone());
-        if scope.applied.contains_key(&sent.id) {
+        if scope.applied.contains_key(&sent.id) && version.seq <= scope.head {
             return;
         }
         scope.applied.insert(sent.id, version.seq);

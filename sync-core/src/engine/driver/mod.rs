@@ -91,8 +91,8 @@ enum Ended {
 /// What has become of a pull.
 struct Pulled {
     end: PullEnd,
-    /// Whether something may have gone back to the outbox.
-    requeued: bool,
+    /// Whether there is something in the outbox.
+    to_push: bool,
 }
 
 /// What has woken the loop.
@@ -180,6 +180,9 @@ impl Driver {
 
     async fn go(&mut self, until: Option<Time>) -> RunEnd {
         self.announce_at = self.now();
+        // Of the last edits of the process before this one nobody may have heard.
+        let shared = &self.work.shared;
+        shared.peers.send(shared.peer, &Notice::Enqueued);
         // Time has passed since the driver last ran, and the lead may be free now.
         self.timer();
         self.follows_at = self.acquiring.as_ref().map(|_| self.now() + LEAD_PATIENCE);
@@ -304,9 +307,9 @@ impl Driver {
     async fn ended(&mut self, ended: Ended) {
         match ended {
             Ended::Push(ticket, Ok(end)) => self.feed(scheduler::Event::PushEnded { ticket, end }),
-            Ended::Pull(ticket, scope, Ok(Pulled { end, requeued })) => {
+            Ended::Pull(ticket, scope, Ok(Pulled { end, to_push })) => {
                 self.feed(scheduler::Event::PullEnded { ticket, scope, end });
-                if requeued {
+                if to_push {
                     self.feed(scheduler::Event::Enqueued);
                 }
             }

@@ -50,8 +50,8 @@ enum Pass {
 struct Learnt {
     /// Whether the scope had been pulled with success before.
     pulled_before: bool,
-    /// Whether something has gone back to the outbox.
-    requeued: bool,
+    /// Whether there is something in the outbox.
+    to_push: bool,
 }
 
 impl Work {
@@ -80,7 +80,7 @@ impl Work {
         };
         Ok(Pulled {
             end,
-            requeued: learnt.requeued,
+            to_push: learnt.to_push,
         })
     }
 
@@ -101,6 +101,9 @@ impl Work {
             match self.pass(row, began, learnt).await? {
                 Pass::Drained => {
                     self.judge(scope, began, learnt).await?;
+                    // Another engine's notice of an edit may be lost, as when its process dies right after the edit.
+                    let counts = self.shared.store.counts(None).await?;
+                    learnt.to_push |= counts.pending > 0;
                     self.succeeded();
                     self.shared.hub.emit(Event::Synced {
                         scope: scope.clone(),
@@ -174,7 +177,7 @@ impl Work {
                 ApplyOutcome::Stale => return Ok(Pass::Again),
                 ApplyOutcome::OtherEpoch => {
                     self.resync(&scope, true).await?;
-                    learnt.requeued = true;
+                    learnt.to_push = true;
                     return Ok(Pass::Again);
                 }
             }
@@ -250,7 +253,7 @@ impl Work {
         self.settle(vec![Settlement::Judge(scope.clone(), began)], None)
             .await?;
         // A doubt that turns out to be a conflict may put the edit again.
-        learnt.requeued = true;
+        learnt.to_push = true;
         Ok(())
     }
 }

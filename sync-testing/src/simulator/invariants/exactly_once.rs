@@ -85,11 +85,12 @@ impl Invariant for ExactlyOnce {
 }
 
 /// Whether the server need not know a verdict of this age any more: it has kept it as long as it says, and the
-/// device has sent the mutation again because it has not heard how long that is, or before the time was up.
+/// device has sent the mutation again because it has not heard how long that is, or cannot tell the time that has
+/// passed, or before the time was up.
 fn may_be_forgotten(id: MutationId, scope: &Scope, age: Duration, truth: &Truth) -> bool {
     let heard = truth.pending.get(&id).is_some_and(|place| {
         let of = (place.device, scope.clone());
-        truth.heard_retention.contains(&of)
+        truth.heard_retention.contains(&of) && !truth.clock_set_back.contains(&place.device)
     });
     age > truth.retention && !(heard && age > truth.retention + ON_THE_WAY)
 }

@@ -91,7 +91,7 @@ impl Device {
             },
             tabs: (0..part.tabs).map(|_| None).collect(),
             online: true,
-            entropy: Arc::new(SeededEntropy::new(world.plan.seed ^ number as u64 + 77)),
+            entropy: Arc::new(SeededEntropy::new(world.plan.seed ^ (number as u64 + 77))),
         }
     }
 

@@ -29,8 +29,4 @@ impl Dice {
     pub(crate) fn one_of<T: Clone>(&self, of: &[T]) -> T {
         of[self.below(of.len())].clone()
     }
-
-    pub(crate) fn number(&self) -> u64 {
-        self.0.bits() as u64
-    }
 }

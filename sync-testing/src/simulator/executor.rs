@@ -12,7 +12,7 @@ use std::{
 };
 
 use futures::future::BoxFuture;
-use sync_core::time::{Clock, Time};
+use sync_core::time::Clock;
 
 use super::dice::Dice;
 use crate::VirtualClock;

@@ -208,11 +208,6 @@ impl Recorder {
         lock(&self.shared).violation.is_some()
     }
 
-    /// Asks something of what is the case.
-    pub(crate) fn truth<T>(&self, ask: impl FnOnce(&Truth) -> T) -> T {
-        ask(&lock(&self.shared).truth)
-    }
-
     /// What was noted: the violation, the trace and the coverage.
     pub(crate) fn finish(&self) -> (Option<Violation>, String, BTreeMap<&'static str, u64>) {
         let shared = &mut *lock(&self.shared);

@@ -135,12 +135,14 @@ impl Writing<'_> {
             if projected {
                 views.push(change);
             }
-            match change.op.payload() {
-                None => rows.remove(direct.id)?,
-                Some(payload) => match if filled { rows.find(direct.id)? } else { None } {
-                    Some(row) => stored.push((row, change, payload)),
-                    None => rows.put(direct.id, change, payload)?,
-                },
+            let Some(payload) = change.op.payload() else {
+                rows.remove(direct.id)?;
+                continue;
+            };
+            let row = if filled { rows.find(direct.id)? } else { None };
+            match row {
+                Some(row) => stored.push((row, change, payload)),
+                None => rows.put(direct.id, change, payload)?,
             }
         }
         // In the order of the rows: a page of the database that holds several is read and written once, even where

@@ -92,13 +92,13 @@ impl Worker {
         call: impl FnOnce(&mut Database) -> Result<T, StoreError> + Send + 'static,
     ) -> oneshot::Receiver<Result<T, StoreError>> {
         let (answer, answered) = oneshot::channel();
-        let (refuse, refused) = oneshot::channel();
         let sent = self.submit(move |database| {
             let _ = answer.send(call(database));
         });
         match sent {
             Ok(()) => answered,
             Err(error) => {
+                let (refuse, refused) = oneshot::channel();
                 let _ = refuse.send(Err(error));
                 refused
             }

@@ -56,26 +56,35 @@ impl Rows<'_> {
         list.map(|list| decode_list(&list)).transpose()
     }
 
-    /// The base and the entries of a record that has an overlay.
-    fn overlay(&self, place: &Place<'_>) -> Attempt<Option<Stack>> {
+    /// The base of a record and the numbers of its entries, if there are any; none when nothing is stored of it.
+    ///
+    /// Where nothing lies over a record, it is its own base: one query looks for both.
+    fn base(&self, place: &Place<'_>) -> Attempt<Option<(BaseRow, Option<Vec<Seq>>)>> {
         let mut query = self.conn.prepare_cached(
             "SELECT payload, schema, seq, generation, entries FROM sync_store_bases \
+             WHERE scope = ?1 AND type = ?2 AND entity_id = ?3 \
+             UNION ALL \
+             SELECT payload, schema, seq, generation, NULL FROM sync_store_records \
              WHERE scope = ?1 AND type = ?2 AND entity_id = ?3",
         )?;
         let mut rows = query.query(params![place.scope, place.entity_type, place.id])?;
-        let Some(row) = rows.next()? else {
-            return Ok(None);
-        };
-        let payload = row.get::<_, Option<String>>(0)?.map(stored_payload);
-        let schema = Schema(row.get(1)?);
-        let base = BaseRow {
-            payload: payload.transpose()?.map(|payload| (payload, schema)),
-            seq: row.get::<_, Option<i64>>(2)?.map(unsigned),
-            generation: Generation(unsigned(row.get(3)?)),
-        };
-        let list = decode_list(row.get_ref(4)?.as_str().map_err(rusqlite::Error::from)?)?;
-        let entries = list.into_iter().map(|seq| self.entry(place.scope, seq));
-        Ok(Some(Stack::new(base, entries.collect::<Attempt<_>>()?)))
+        let mut record = None;
+        while let Some(row) = rows.next()? {
+            let list = row.get_ref(4)?.as_str_or_null();
+            let list = list.map_err(rusqlite::Error::from)?.map(decode_list);
+            let payload = row.get::<_, Option<String>>(0)?.map(stored_payload);
+            let schema = Schema(row.get(1)?);
+            let base = BaseRow {
+                payload: payload.transpose()?.map(|payload| (payload, schema)),
+                seq: row.get::<_, Option<i64>>(2)?.map(unsigned),
+                generation: Generation(unsigned(row.get(3)?)),
+            };
+            match list {
+                Some(list) => return Ok(Some((base, Some(list?)))),
+                None => record = Some((base, None)),
+            }
+        }
+        Ok(record)
     }
 
     /// A record's base with what lies over it.
@@ -83,15 +92,18 @@ impl Rows<'_> {
         let Some(place) = self.place(key)? else {
             return Ok(Stack::of_record(None, self.scope(&key.scope)?.generation));
         };
-        if let Some(stack) = self.overlay(&place)? {
-            return Ok(stack);
-        }
-        let record = self.record_at(key, &place)?;
-        let generation = match &record {
-            Some(record) => record.generation,
-            None => self.scope(&key.scope)?.generation,
+        let (base, list) = match self.base(&place)? {
+            Some((base, list)) => (base, list.unwrap_or_default()),
+            None => {
+                let generation = self.scope(&key.scope)?.generation;
+                let absent = Stack::of_record(None, generation);
+                (absent.base, Vec::new())
+            }
         };
-        Ok(Stack::of_record(record, generation))
+        let entries = list.iter().map(|seq| self.entry(place.scope, *seq));
+        let stack = Stack::new(base, entries.collect::<Attempt<_>>()?);
+        self.lists.borrow_mut().read(key, list);
+        Ok(stack)
     }
 
     /// The scopes and stacks of these records.

@@ -7,7 +7,9 @@
 mod apply;
 mod conflicts;
 mod entries;
+mod kept;
 mod lease;
+mod lists;
 mod outbox;
 mod overlaid;
 mod project;
@@ -18,7 +20,7 @@ mod scopes;
 mod transaction;
 mod writes;
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use rusqlite::Connection;
 use sync_core::{error::StoreError, model::RecordKey};
@@ -30,7 +32,7 @@ pub(crate) use self::{
     writes::encode,
 };
 use self::{
-    overlaid::Known,
+    kept::Kept,
     project::commit_projected,
     transaction::{Transaction, begin_read, guarded},
     writes::Writing,
@@ -51,7 +53,7 @@ pub(crate) struct Database {
     projections: Projections,
     /// How many of the transactions that `sync_store_state` counts were made here.
     written: u64,
-    known: Option<Known>,
+    kept: Kept,
 }
 
 /// When a call has to be on the disk, and not only with the operating system.
@@ -73,7 +75,7 @@ impl Database {
             flushing: None,
             projections,
             written: 0,
-            known: None,
+            kept: Kept::default(),
         }
     }
 
@@ -126,23 +128,23 @@ impl Database {
             conn,
             projections,
             written,
-            known,
+            kept,
             ..
         } = self;
         guarded(|| {
             let transaction = begin_write(conn)?;
-            let mut writing = Writing::new(conn, projections, known.take());
+            let mut writing = Writing::begin(conn, projections, mem::take(kept))?;
             let answer = call(&mut writing)?;
             if !writing.has_changed() {
-                *known = writing.finish().2;
+                *kept = writing.finish().0.kept.into_inner().rolled_back();
                 return Ok((answer, Vec::new()));
             }
             writing.count()?;
-            let (rows, views, still_known) = writing.finish();
+            let (rows, views) = writing.finish();
             let left_out = commit_projected(transaction, &rows, projections, views, again)?;
             *written += 1;
-            // Only now: what a transaction that is rolled back knew is not so.
-            *known = still_known;
+            // Only now: what a transaction that is rolled back has kept is not so.
+            *kept = rows.kept.into_inner().committed();
             Ok((answer, left_out))
         })
         .map_err(|failure: Failure| failure.during(what))

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use rusqlite::params;
 use sync_core::{
     model::{EntityType, MutationId, RecordKey, Scope},
-    overlay::{Offer, Take, check_fence, discard, enqueue, retry, settle, settle_needs},
+    overlay::{Offer, Stack, Take, check_fence, discard, enqueue, retry, settle, settle_needs},
     store::{
         EnqueueRequest, Enqueued, Entry, Pick, Seq, SettleReport, SettleRequest, Stamp,
         TakeRequest, Taken, Touched,
@@ -29,12 +29,11 @@ impl Database {
     ) -> Result<Vec<Enqueued>, StoreError> {
         self.write("enqueueing", Flush::Edit, |tx| {
             let mut loaded = tx.load(request.edits.iter().map(|edit| edit.key.clone()))?;
-            for edit in &request.edits {
-                let scope = &edit.key.scope;
-                if !loaded.tails.contains_key(scope)
-                    && let Some(tail) = tx.tail(scope)?
-                {
-                    loaded.tails.insert(scope.clone(), tail);
+            let merging = loaded.stacks.iter().filter(|(_, stack)| may_merge(stack));
+            let scopes: BTreeSet<Scope> = merging.map(|(key, _)| key.scope.clone()).collect();
+            for scope in scopes {
+                if let Some(tail) = tx.tail(&scope)? {
+                    loaded.tails.insert(scope, tail);
                 }
             }
             let (outcomes, writes) = enqueue(loaded, request)?;
@@ -99,6 +98,12 @@ impl Database {
             Ok((dropped, writes.touched))
         })
     }
+}
+
+/// Whether an edit may merge into an entry of its record, if that is its scope's last.
+fn may_merge(stack: &Stack) -> bool {
+    let mut entries = stack.entries().iter();
+    entries.any(|entry| entry.is_pending() && !entry.was_sent())
 }
 
 /// The pending entries of the scopes that may go, in the order of the store.

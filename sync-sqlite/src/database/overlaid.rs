@@ -107,8 +107,6 @@ impl Rows<'_> {
 #[derive(Debug)]
 pub(super) struct Known {
     scope: Scope,
-    /// Another connection has committed when this is no longer the database's.
-    data_version: i64,
     overlaid: Arc<Overlaid>,
 }
 
@@ -149,19 +147,14 @@ const FAR_MORE: u64 = 8;
 
 impl Writing<'_> {
     /// How to tell which records of a page of this many changes have an overlay.
-    pub(super) fn overlay_for(&mut self, scope: &Scope, changes: usize) -> Attempt<Overlay> {
+    pub(super) fn overlay_for(&self, scope: &Scope, changes: usize) -> Attempt<Overlay> {
         let counts = self.counts(Some(scope))?;
         let entries = counts.pending + counts.failed + counts.acknowledged;
         if entries == 0 {
             return Ok(Overlay::Empty);
         }
-        let data_version = self
-            .conn
-            .prepare_cached("PRAGMA data_version")?
-            .query_row([], |row| row.get(0))?;
-        if let Some(known) = &self.known
+        if let Some(known) = &self.kept.borrow().overlaid
             && known.scope == *scope
-            && known.data_version == data_version
         {
             return Ok(Overlay::Listed(Arc::clone(&known.overlaid)));
         }
@@ -169,16 +162,15 @@ impl Writing<'_> {
             return Ok(Overlay::LookedUp);
         }
         let overlaid = Arc::new(self.overlaid(scope)?);
-        self.known = Some(Known {
+        self.kept.borrow_mut().overlaid = Some(Known {
             scope: scope.detached(),
-            data_version,
             overlaid: Arc::clone(&overlaid),
         });
         Ok(Overlay::Listed(overlaid))
     }
 
     /// Forgets which records have an overlay, as one comes or goes.
-    pub(super) fn forget_overlay(&mut self) {
-        self.known = None;
+    pub(super) fn forget_overlay(&self) {
+        self.kept.borrow_mut().overlaid = None;
     }
 }

@@ -224,6 +224,7 @@ impl Writing<'_> {
              DELETE FROM sync_store_state WHERE id > 0;
              DELETE FROM sync_store_types;",
         )?;
+        self.kept.borrow_mut().clear();
         Ok(touched)
     }
 }

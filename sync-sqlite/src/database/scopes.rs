@@ -8,6 +8,7 @@ use sync_core::{
     store::{Counts, Meta, ScopeRow},
 };
 
+use super::{kept::Kept, lists::Lists};
 use crate::{
     error::{Attempt, Failure},
     ids::StoredId,
@@ -17,15 +18,10 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Rows<'c> {
     pub(super) conn: &'c Connection,
-    pub(super) names: RefCell<Names>,
-}
-
-/// The numbers of the names met in this transaction. They are not kept for longer: a wipe, by any process, gives
-/// the numbers to other names.
-#[derive(Debug, Default)]
-pub(super) struct Names {
-    pub(super) scopes: HashMap<Scope, i64>,
-    pub(super) types: HashMap<EntityType, i64>,
+    /// What need not be read a second time.
+    pub(super) kept: RefCell<Kept>,
+    /// The entries of the records whose stacks were read.
+    pub(super) lists: RefCell<Lists>,
 }
 
 /// A record key with numbers for names.
@@ -40,22 +36,29 @@ impl<'c> Rows<'c> {
     pub(crate) fn new(conn: &'c Connection) -> Self {
         Self {
             conn,
-            names: RefCell::default(),
+            kept: RefCell::default(),
+            lists: RefCell::default(),
         }
     }
 
     pub(crate) fn meta(&self) -> Attempt<Meta> {
+        if let Some(meta) = &self.kept.borrow().meta {
+            return Ok(meta.clone());
+        }
         let meta: String = self
             .conn
             .prepare_cached("SELECT state FROM sync_store_state WHERE id = 0")?
             .query_row([], |row| row.get(0))?;
-        serde_json::from_str(&meta).map_err(|error| Failure::undecodable("the meta row", &error))
+        let meta: Meta = serde_json::from_str(&meta)
+            .map_err(|error| Failure::undecodable("the meta row", &error))?;
+        self.kept.borrow_mut().meta = Some(meta.clone());
+        Ok(meta)
     }
 
     /// The number of a scope; none when nothing is kept about it.
     pub(crate) fn scope_number(&self, scope: &Scope) -> Attempt<Option<i64>> {
-        if let Some(number) = self.names.borrow().scopes.get(scope) {
-            return Ok(Some(*number));
+        if let Some(number) = self.kept.borrow().number(scope) {
+            return Ok(Some(number));
         }
         let number = self
             .conn
@@ -63,15 +66,15 @@ impl<'c> Rows<'c> {
             .query_row([scope.as_str()], |row| row.get(0))
             .optional()?;
         if let Some(number) = number {
-            self.names.borrow_mut().scopes.insert(scope.clone(), number);
+            self.kept.borrow_mut().keep_scope(scope, number, None);
         }
         Ok(number)
     }
 
     /// The number of an entity type; none when no record ever had it.
     pub(crate) fn type_number(&self, entity_type: &EntityType) -> Attempt<Option<i64>> {
-        if let Some(number) = self.names.borrow().types.get(entity_type) {
-            return Ok(Some(*number));
+        if let Some(number) = self.kept.borrow().type_number(entity_type) {
+            return Ok(Some(number));
         }
         let number = self
             .conn
@@ -79,10 +82,7 @@ impl<'c> Rows<'c> {
             .query_row([entity_type.as_str()], |row| row.get(0))
             .optional()?;
         if let Some(number) = number {
-            self.names
-                .borrow_mut()
-                .types
-                .insert(entity_type.clone(), number);
+            self.kept.borrow_mut().keep_type(entity_type, number);
         }
         Ok(number)
     }
@@ -115,6 +115,9 @@ impl<'c> Rows<'c> {
 
     /// The row of a scope, if something is kept about it.
     pub(crate) fn stored_scope(&self, scope: &Scope) -> Attempt<Option<ScopeRow>> {
+        if let Some(row) = self.kept.borrow().row(scope) {
+            return Ok(Some(row.clone()));
+        }
         let found: Option<(i64, String)> = self
             .conn
             .prepare_cached("SELECT id, state FROM sync_store_state WHERE scope = ?1")?
@@ -123,8 +126,11 @@ impl<'c> Rows<'c> {
         let Some((number, state)) = found else {
             return Ok(None);
         };
-        self.names.borrow_mut().scopes.insert(scope.clone(), number);
-        decode_scope(&state).map(Some)
+        let row = decode_scope(&state)?;
+        self.kept
+            .borrow_mut()
+            .keep_scope(scope, number, Some(row.clone()));
+        Ok(Some(row))
     }
 
     /// The row of a scope; a fresh one when nothing is kept about it.

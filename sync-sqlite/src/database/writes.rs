@@ -1,6 +1,6 @@
 //! Storing what a rule of the core has returned.
 
-use std::{collections::BTreeMap, ops::Deref};
+use std::{cell::RefCell, ops::Deref};
 
 use rusqlite::{Connection, params};
 use sync_core::{
@@ -11,7 +11,8 @@ use sync_core::{
 
 use super::{
     entries::{decode_entry, is_doubted, state_number},
-    overlaid::Known,
+    kept::Kept,
+    lists::Lists,
     project::Views,
     scopes::{Place, Rows, signed},
 };
@@ -27,7 +28,6 @@ pub(crate) struct Writing<'c> {
     rows: Rows<'c>,
     projections: &'c Projections,
     views: Views,
-    pub(super) known: Option<Known>,
     changed: bool,
     counted: bool,
 }
@@ -56,24 +56,29 @@ pub(super) const REMOVE_RECORD: &str =
     "DELETE FROM sync_store_records WHERE scope = ?1 AND type = ?2 AND entity_id = ?3";
 
 impl<'c> Writing<'c> {
-    pub(super) fn new(
+    /// Continues a transaction that has just begun, with what earlier ones have kept.
+    pub(super) fn begin(
         conn: &'c Connection,
         projections: &'c Projections,
-        known: Option<Known>,
-    ) -> Self {
-        Self {
-            rows: Rows::new(conn),
+        kept: Kept,
+    ) -> Attempt<Self> {
+        let data_version = conn
+            .prepare_cached("PRAGMA data_version")?
+            .query_row([], |row| row.get(0))?;
+        let mut rows = Rows::new(conn);
+        rows.kept = RefCell::new(kept.at(data_version));
+        Ok(Self {
+            rows,
             projections,
             views: Views::new(),
-            known,
             changed: false,
             counted: false,
-        }
+        })
     }
 
-    /// What was read, the views that the app's tables have to be brought up to, and what stays known.
-    pub(super) fn finish(self) -> (Rows<'c>, Views, Option<Known>) {
-        (self.rows, self.views, self.known)
+    /// What was read, and the views that the app's tables have to be brought up to.
+    pub(super) fn finish(self) -> (Rows<'c>, Views) {
+        (self.rows, self.views)
     }
 
     /// Whether the app has tables for records of this type.
@@ -129,7 +134,7 @@ impl<'c> Writing<'c> {
         for row in scopes {
             self.put_scope(row)?;
         }
-        let mut lists = Lists::default();
+        let mut lists = self.lists.take();
         for write in entries {
             match write {
                 EntryWrite::Put(entry) => self.put_entry(entry, &mut lists)?,
@@ -142,7 +147,7 @@ impl<'c> Writing<'c> {
         for (key, base) in bases {
             self.put_base(key, base.as_ref(), &mut lists)?;
         }
-        for (key, list) in lists.changed {
+        for (key, list) in lists.changed() {
             self.put_list(&key, &list)?;
         }
         for (key, record) in records {
@@ -162,6 +167,7 @@ impl<'c> Writing<'c> {
                 "UPDATE sync_store_state SET state = ?1, written = written + ?2 WHERE id = 0",
             )?
             .execute(params![encode(meta)?, !self.counted])?;
+        self.kept.borrow_mut().meta = Some(meta.clone());
         self.counted = true;
         Ok(())
     }
@@ -174,6 +180,7 @@ impl<'c> Writing<'c> {
                  ON CONFLICT (scope) DO UPDATE SET state = excluded.state",
             )?
             .execute(params![row.scope.as_str(), encode(row)?])?;
+        self.kept.borrow_mut().forget_row(&row.scope);
         Ok(())
     }
 
@@ -231,21 +238,21 @@ impl<'c> Writing<'c> {
     fn put_entry(&self, entry: &Entry, lists: &mut Lists) -> Attempt<()> {
         let place = self.placed(&entry.mutation.key)?;
         let json = encode(entry)?;
-        let moved = self
-            .conn
-            .prepare_cached(
-                "UPDATE sync_store_entries SET state = ?3, sent = ?4, doubted = ?5, entry = ?6 \
-                 WHERE scope = ?1 AND seq = ?2",
-            )?
-            .execute(params![
-                place.scope,
-                signed(entry.seq.0),
-                state_number(entry.kind()),
-                entry.was_sent(),
-                is_doubted(entry),
-                json,
-            ])?;
-        if moved > 0 {
+        let is_new = lists.add(self, &entry.mutation.key, entry.seq)?;
+        if !is_new {
+            self.conn
+                .prepare_cached(
+                    "UPDATE sync_store_entries SET state = ?3, sent = ?4, doubted = ?5, entry = ?6 \
+                     WHERE scope = ?1 AND seq = ?2",
+                )?
+                .execute(params![
+                    place.scope,
+                    signed(entry.seq.0),
+                    state_number(entry.kind()),
+                    entry.was_sent(),
+                    is_doubted(entry),
+                    json,
+                ])?;
             return Ok(());
         }
         self.conn
@@ -265,7 +272,6 @@ impl<'c> Writing<'c> {
                 entry.mutation.id.as_uuid().as_bytes(),
                 place.id,
             ])?;
-        lists.of(self, &entry.mutation.key)?.push(entry.seq);
         Ok(())
     }
 
@@ -283,7 +289,7 @@ impl<'c> Writing<'c> {
             .transpose()?;
         if let Some(entry) = gone {
             let key = decode_entry(&entry)?.mutation.key;
-            lists.of(self, &key)?.retain(|listed| *listed != seq);
+            lists.remove(self, &key, seq)?;
         }
         Ok(())
     }
@@ -353,36 +359,8 @@ impl<'c> Writing<'c> {
             .prepare_cached("INSERT INTO sync_store_types (name) VALUES (?1)")?
             .execute([entity_type.as_str()])?;
         let number = self.conn.last_insert_rowid();
-        self.names
-            .borrow_mut()
-            .types
-            .insert(entity_type.detached(), number);
+        self.kept.borrow_mut().keep_new_type(entity_type, number);
         Ok(number)
-    }
-}
-
-/// Which entries the records have whose entries come or go in a transaction.
-#[derive(Debug, Default)]
-struct Lists {
-    changed: BTreeMap<RecordKey, Vec<Seq>>,
-}
-
-impl Lists {
-    /// The list of a record, to be changed.
-    fn of(&mut self, tx: &Writing<'_>, key: &RecordKey) -> Attempt<&mut Vec<Seq>> {
-        if !self.changed.contains_key(key) {
-            let list = tx.listed(&tx.placed(key)?)?;
-            self.changed.insert(key.clone(), list.unwrap_or_default());
-        }
-        Ok(self.changed.entry(key.clone()).or_default())
-    }
-
-    /// The list of a record that is stored together with its base.
-    fn take(&mut self, tx: &Writing<'_>, key: &RecordKey) -> Attempt<Vec<Seq>> {
-        match self.changed.remove(key) {
-            Some(list) => Ok(list),
-            None => Ok(tx.listed(&tx.placed(key)?)?.unwrap_or_default()),
-        }
     }
 }
 

@@ -11,6 +11,8 @@
 
 pub mod lines;
 pub mod measure;
+pub mod memory;
 mod mode;
+pub mod records;
 
 pub use mode::Mode;

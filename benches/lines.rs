@@ -2,6 +2,8 @@
 //!
 //! Names are paths of what was measured: `apply/sqlite/insert/5000`.
 
+use std::time::Duration;
+
 /// `RATIO name 0.97`: what this library costs over what the same by hand costs.
 pub fn ratio(name: &str, ratio: f64) {
     println!("RATIO {name} {ratio:.2}");
@@ -20,4 +22,9 @@ pub fn rate(name: &str, per_second: f64) {
 /// `MEM name 67108864`: bytes.
 pub fn mem(name: &str, bytes: u64) {
     println!("MEM {name} {bytes}");
+}
+
+/// `MAX name 12.50`: the longest time that something took, in milliseconds.
+pub fn max(name: &str, longest: Duration) {
+    println!("MAX {name} {:.2}", longest.as_secs_f64() * 1e3);
 }

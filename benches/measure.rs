@@ -58,6 +58,15 @@ impl Series {
         self.0.push(cost);
     }
 
+    /// What all rounds cost together.
+    #[must_use]
+    pub fn total(&self) -> Cost {
+        Cost {
+            cpu: self.0.iter().map(|cost| cost.cpu).sum(),
+            wall: self.0.iter().map(|cost| cost.wall).sum(),
+        }
+    }
+
     /// The median of the processor's time.
     ///
     /// # Panics

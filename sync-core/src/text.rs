@@ -47,6 +47,11 @@ impl Text {
         &self.buffer[self.start..self.end]
     }
 
+    /// The bytes of the text. Comparing these needs no look for where characters begin.
+    fn bytes(&self) -> &[u8] {
+        &self.buffer.as_bytes()[self.start..self.end]
+    }
+
     /// The same text in a buffer of its own, so that it no longer keeps a larger one alive.
     #[must_use]
     pub fn detached(&self) -> Self {
@@ -109,7 +114,7 @@ impl Borrow<str> for Text {
 
 impl PartialEq for Text {
     fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
+        self.bytes() == other.bytes()
     }
 }
 
@@ -123,7 +128,7 @@ impl PartialOrd for Text {
 
 impl Ord for Text {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.as_str().cmp(other.as_str())
+        self.bytes().cmp(other.bytes())
     }
 }
 

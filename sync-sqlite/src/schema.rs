@@ -89,10 +89,12 @@ fn stored_version(conn: &Connection) -> Attempt<usize> {
 ///   depend on how many entries there are.
 /// - `sync_store_records` is a rowid table: with random ids and payloads of this size, one that is ordered by its key
 ///   costs three times as much to fill.
-/// - `sync_store_entries` is ordered by scope and sequence: a new entry goes to its scope's end, and a batch is read
-///   from its scope's start. Its indexes leave out what was never sent, so that enqueueing writes to none of them.
+/// - `sync_store_entries` is ordered by sequence: a new entry goes to the end, which costs no balancing, and a batch is
+///   read from its scope's start. Its other indexes leave out what was never sent, so that enqueueing writes to none
+///   of them.
 /// - `sync_store_bases` has a row for each record with an overlay: the base, and the sequence numbers of what lies
-///   over it, as a JSON array.
+///   over it, as a JSON array. It is a rowid table too: what is read and written at a random place is an index that
+///   stays in the cache, however many records have an overlay.
 ///
 /// Numbers that are unsigned in the core are stored as the signed integer with the same bits.
 const V1: &str = "
@@ -128,6 +130,7 @@ CREATE TABLE sync_store_records (
 CREATE UNIQUE INDEX sync_store_records_key ON sync_store_records (scope, type, entity_id);
 
 CREATE TABLE sync_store_bases (
+    id INTEGER PRIMARY KEY,
     scope INTEGER NOT NULL,
     type INTEGER NOT NULL,
     entity_id BLOB NOT NULL,
@@ -135,22 +138,22 @@ CREATE TABLE sync_store_bases (
     schema INTEGER NOT NULL,
     seq INTEGER,
     generation INTEGER NOT NULL,
-    payload TEXT,
-    PRIMARY KEY (scope, type, entity_id)
-) WITHOUT ROWID;
+    payload TEXT
+);
+CREATE UNIQUE INDEX sync_store_bases_key ON sync_store_bases (scope, type, entity_id);
 
 CREATE TABLE sync_store_entries (
+    seq INTEGER PRIMARY KEY,
     scope INTEGER NOT NULL,
-    seq INTEGER NOT NULL,
     state INTEGER NOT NULL,
     sent INTEGER NOT NULL,
     doubted INTEGER NOT NULL,
     type INTEGER NOT NULL,
     mutation BLOB NOT NULL,
     entity_id BLOB NOT NULL,
-    entry TEXT NOT NULL,
-    PRIMARY KEY (scope, seq)
-) WITHOUT ROWID;
+    entry TEXT NOT NULL
+);
+CREATE INDEX sync_store_entries_scope ON sync_store_entries (scope);
 CREATE INDEX sync_store_entries_mutation ON sync_store_entries (mutation) WHERE sent;
 CREATE INDEX sync_store_entries_acknowledged ON sync_store_entries (scope) WHERE state = 3;
 CREATE INDEX sync_store_entries_doubted ON sync_store_entries (scope) WHERE doubted;

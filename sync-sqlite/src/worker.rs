@@ -19,7 +19,7 @@ pub(crate) enum Worker {
     /// when this is dropped and what was sent before is done.
     Thread(Mutex<Option<Running>>),
     /// In the poll that asks for them; none once closed.
-    Inline(Mutex<Option<Database>>),
+    Inline(Box<Mutex<Option<Database>>>),
 }
 
 /// A thread that works through a queue.
@@ -74,7 +74,7 @@ impl Worker {
     pub(crate) fn inline(
         open: impl FnOnce() -> Result<Database, StoreError>,
     ) -> Result<Self, StoreError> {
-        Ok(Self::Inline(Mutex::new(Some(open()?))))
+        Ok(Self::Inline(Box::new(Mutex::new(Some(open()?)))))
     }
 
     /// Runs a call. It is on its way as soon as this is polled once, and then comes to its end whether or not the

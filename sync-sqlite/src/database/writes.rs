@@ -201,9 +201,12 @@ impl<'c> Writing<'c> {
         };
         self.conn
             .prepare_cached(
-                "INSERT OR REPLACE INTO sync_store_bases \
+                "INSERT INTO sync_store_bases \
                  (scope, type, entity_id, entries, schema, seq, generation, payload) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
+                 ON CONFLICT (scope, type, entity_id) DO UPDATE SET \
+                 entries = excluded.entries, schema = excluded.schema, seq = excluded.seq, \
+                 generation = excluded.generation, payload = excluded.payload",
             )?
             .execute(params![
                 place.scope,

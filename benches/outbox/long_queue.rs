@@ -53,19 +53,19 @@ pub(crate) fn run(folder: &Path, mode: Mode) {
         (none.ours.pending(), many.ours.pending()),
         (0, waiting.len() as u64)
     );
-    let calls: [(&str, fn(&Side) -> &Series); 3] = [
-        ("outbox/enqueue", |side| &side.enqueue),
-        ("outbox/take", |side| &side.take),
-        ("outbox/settle", |side| &side.settle),
+    let calls = [
+        ("outbox/enqueue", &none.enqueue, &many.enqueue),
+        ("outbox/take", &none.take, &many.take),
+        ("outbox/settle", &none.settle, &many.settle),
     ];
-    for (name, of) in calls {
+    for (name, none, many) in calls {
         println!(
             "\n{name}: {} an edit with none pending, {} with {}; processor (wall)",
-            each(of(none), edits),
-            each(of(many), edits),
+            each(none, edits),
+            each(many, edits),
             waiting.len(),
         );
-        lines::flat(name, of(many).over(of(none)));
+        lines::flat(name, many.over(none));
     }
 }
 

@@ -25,17 +25,17 @@ use std::{mem, sync::Arc};
 use rusqlite::Connection;
 use sync_core::{error::StoreError, model::RecordKey};
 
-pub(crate) use self::{
-    lease::{Heard, Leased},
-    scopes::Rows,
-    transaction::begin_write,
-    writes::encode,
-};
 use self::{
     kept::Kept,
     project::commit_projected,
     transaction::{Transaction, begin_read, guarded},
     writes::Writing,
+};
+pub(crate) use self::{
+    lease::{Heard, Leased},
+    scopes::Rows,
+    transaction::begin_write,
+    writes::encode,
 };
 use crate::{
     builder::Durability,

@@ -1,54 +1,231 @@
-//! Runs histories of the simulator, and says what held.
-#![allow(clippy::unwrap_used, reason = "draft")]
+//! Runs histories of the simulator and says what held: `cargo run --release --example simulate -- --seeds 10000`.
+//!
+//! A seed decides its whole history. One that violates an invariant is made short and told as a timeline, with the
+//! command that replays it. The exit code is 1 if one has.
 
-use std::time::Instant;
+mod stores;
 
-use sync_testing::{Simulation, simulator::Coverage};
+use std::{
+    process::ExitCode,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Instant, UNIX_EPOCH},
+};
 
-fn main() {
-    let arguments: Vec<String> = std::env::args().collect();
-    let value = |name: &str| {
-        let at = arguments.iter().position(|a| a == name)?;
-        arguments.get(at + 1)?.parse::<u64>().ok()
-    };
-    let simulation = Simulation::new().steps(value("--steps").unwrap_or(200) as usize);
-    if let Some(seed) = value("--replay") {
-        let outcome = simulation.replay(seed).unwrap();
-        println!("{}", outcome.trace);
-        println!("{:?}", outcome.violation.map(|v| v.to_string()));
-        return;
-    }
-    if let Some(seed) = value("--shrink") {
-        if let Some(outcome) = simulation.shrink(seed).unwrap() {
-            println!("{}", outcome.trace);
-            println!("{:?}", outcome.violation.map(|v| v.to_string()));
+use clap::{Parser, ValueEnum};
+use sync_testing::{
+    SimError, Simulation,
+    simulator::{Coverage, Violation},
+};
+
+#[derive(Parser)]
+struct Arguments {
+    /// How many histories to run.
+    #[arg(long, default_value_t = 1_000)]
+    seeds: u64,
+    /// The first seed, or `fresh`: one that no run had before.
+    #[arg(long, default_value = "0")]
+    from: String,
+    /// How many things happen in a history.
+    #[arg(long, default_value_t = 150)]
+    steps: usize,
+    /// What the devices keep their data in.
+    #[arg(long, value_enum, default_value_t = StoreKind::Memory)]
+    store: StoreKind,
+    /// How many histories run at a time; as many as there are processors, if it is not said.
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Tells the history of this seed, as a timeline.
+    #[arg(long, value_name = "SEED", conflicts_with_all = ["shrink", "seeds", "from"])]
+    replay: Option<u64>,
+    /// Tells the shortest history found that violates what this seed's violates.
+    #[arg(long, value_name = "SEED", conflicts_with_all = ["seeds", "from"])]
+    shrink: Option<u64>,
+    /// Ends with the first violation, and prints one line about it.
+    #[arg(long)]
+    until_violation: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+enum StoreKind {
+    Memory,
+    Sqlite,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(2)
         }
-        return;
     }
-    let (from, seeds) = (
-        value("--from").unwrap_or(0),
-        value("--seeds").unwrap_or(1000),
+}
+
+fn simulation(arguments: &Arguments) -> Simulation {
+    let simulation = Simulation::new().steps(arguments.steps);
+    match arguments.store {
+        StoreKind::Memory => simulation,
+        StoreKind::Sqlite => simulation.on(stores::SqliteFiles::new),
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<usize, Box<dyn std::error::Error>> {
+    let simulation = simulation(arguments);
+    if let Some(seed) = arguments.replay {
+        let outcome = simulation.replay(seed)?;
+        print!("{}", outcome.trace);
+        return Ok(verdict(seed, outcome.violation.as_ref()));
+    }
+    if let Some(seed) = arguments.shrink {
+        let Some(outcome) = simulation.shrink(seed)? else {
+            return Ok(verdict(seed, None));
+        };
+        print!("{}", outcome.trace);
+        return Ok(verdict(seed, outcome.violation.as_ref()));
+    }
+    run_many(arguments, &simulation)
+}
+
+fn verdict(seed: u64, violation: Option<&Violation>) -> usize {
+    match violation {
+        None => println!("seed {seed} violates nothing"),
+        Some(violation) => println!("seed {seed} violates {violation}"),
+    }
+    usize::from(violation.is_some())
+}
+
+/// What is gathered over many histories.
+#[derive(Default)]
+struct Sum {
+    coverage: Coverage,
+    operations: Vec<usize>,
+    violations: Vec<(u64, Violation)>,
+    error: Option<SimError>,
+}
+
+fn run_many(
+    arguments: &Arguments,
+    simulation: &Simulation,
+) -> Result<usize, Box<dyn std::error::Error>> {
+    let first = match arguments.from.as_str() {
+        "fresh" => UNIX_EPOCH.elapsed()?.as_secs() * 1_000_000,
+        seed => seed.parse()?,
+    };
+    let threads = match arguments.threads {
+        Some(threads) => threads.max(1),
+        None => std::thread::available_parallelism()?.get(),
+    };
+    let end = first.saturating_add(arguments.seeds);
+    println!(
+        "seeds {first} to {}, {threads} at a time",
+        end.saturating_sub(1)
     );
-    let begun = Instant::now();
-    let mut coverage = Coverage::default();
-    let (mut violations, mut operations) = (0, 0);
-    for seed in from..from + seeds {
-        let outcome = simulation.run(seed).unwrap();
-        coverage.add(&outcome.coverage);
-        operations += outcome.operations;
-        if let Some(violation) = outcome.violation {
-            violations += 1;
-            if violations <= 20 {
-                println!("seed {seed}: {violation}");
+    let (begun, next) = (Instant::now(), AtomicU64::new(first));
+    let sum = Mutex::new(Sum::default());
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                let own = run_some(arguments, simulation, &next, end);
+                let mut sum = sum.lock().unwrap_or_else(PoisonError::into_inner);
+                sum.coverage.add(&own.coverage);
+                sum.operations.extend(own.operations);
+                sum.violations.extend(own.violations);
+                sum.error = sum.error.take().or(own.error);
+            });
+        }
+    });
+    let mut sum = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if let Some(error) = sum.error {
+        return Err(error.into());
+    }
+    sum.violations.sort_by_key(|(seed, _)| *seed);
+    report(arguments, &mut sum, begun);
+    if !arguments.until_violation
+        && let Some((seed, _)) = sum.violations.first()
+    {
+        tell(arguments, simulation, *seed)?;
+    }
+    println!("violations: {}", sum.violations.len());
+    Ok(sum.violations.len())
+}
+
+/// Runs histories until there are no more, on this thread.
+fn run_some(arguments: &Arguments, simulation: &Simulation, next: &AtomicU64, end: u64) -> Sum {
+    let mut sum = Sum::default();
+    loop {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        if seed >= end {
+            return sum;
+        }
+        match simulation.run(seed) {
+            Ok(outcome) => {
+                sum.coverage.add(&outcome.coverage);
+                sum.operations.push(outcome.operations);
+                if let Some(violation) = outcome.violation {
+                    sum.violations.push((seed, violation));
+                    if arguments.until_violation {
+                        next.store(end, Ordering::Relaxed);
+                    }
+                }
+            }
+            Err(error) => {
+                sum.error = Some(error);
+                return sum;
             }
         }
     }
-    print!("{coverage}");
-    println!("missing: {:?}", coverage.missing());
-    let rate = seeds as f64 / begun.elapsed().as_secs_f64() * 60.0;
+}
+
+fn report(arguments: &Arguments, sum: &mut Sum, begun: Instant) {
+    for (seed, violation) in sum.violations.iter().take(20) {
+        println!("seed {seed} violates {violation}");
+    }
+    if arguments.until_violation {
+        return;
+    }
+    println!("\nhow often each thing happened:\n{}", sum.coverage);
+    let missing = sum.coverage.missing();
+    if !missing.is_empty() {
+        println!("never happened: {}", missing.join(", "));
+    }
+    sum.operations.sort_unstable();
+    let histories = sum.operations.len();
+    let median = sum
+        .operations
+        .get(histories / 2)
+        .copied()
+        .unwrap_or_default();
+    let seconds = begun.elapsed().as_secs_f64();
     println!(
-        "{seeds} histories, {} operations each, {rate:.0} a minute",
-        operations / seeds as usize
+        "{histories} histories in {seconds:.1} s, {:.0} a minute; {median} operations of the apps in the median one",
+        histories as f64 / seconds * 60.0
     );
-    println!("violations: {violations}");
+}
+
+/// Tells a failing history, as short as it can be made.
+fn tell(
+    arguments: &Arguments,
+    simulation: &Simulation,
+    seed: u64,
+) -> Result<(), Box<dyn std::error::Error>> {
+    if let Some(outcome) = simulation.shrink(seed)? {
+        println!(
+            "\nthe shortest history found of seed {seed}:\n{}",
+            outcome.trace
+        );
+    }
+    let store = match arguments.store {
+        StoreKind::Memory => "",
+        StoreKind::Sqlite => " --store sqlite",
+    };
+    println!(
+        "replay it with: cargo run --release --example simulate -- --replay {seed} --steps {}{store}",
+        arguments.steps
+    );
+    Ok(())
 }

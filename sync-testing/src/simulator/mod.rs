@@ -86,11 +86,11 @@ pub enum SimError {
 }
 
 impl Simulation {
-    /// Histories of 200 steps on stores in memory.
+    /// Histories of 150 steps on stores in memory.
     #[must_use]
     pub fn new() -> Self {
         Self {
-            steps: 200,
+            steps: 150,
             stores: Arc::new(|_| Arc::new(Memory::default())),
         }
     }

@@ -17,7 +17,8 @@ pub(crate) struct Snapshot {
     pub(crate) scopes: BTreeMap<Scope, ScopeRow>,
     /// In the order of the store.
     pub(crate) entries: Vec<Entry>,
-    pub(crate) records: BTreeMap<RecordKey, RecordRow>,
+    /// By scope, type and id.
+    pub(crate) records: Vec<RecordRow>,
     pub(crate) counts: Counts,
     pub(crate) conflicts: Vec<MutationId>,
     pub(crate) revoked: Vec<MutationId>,
@@ -26,7 +27,7 @@ pub(crate) struct Snapshot {
 impl Snapshot {
     /// Reads a store whose futures are ready at once.
     pub(crate) fn read(store: &dyn Store, scopes: usize) -> Result<Self, StoreError> {
-        let mut records = BTreeMap::new();
+        let mut records = Vec::new();
         for scope in &SCOPES[..scopes] {
             for entity_type in TYPES {
                 let request = ListRequest {
@@ -35,8 +36,7 @@ impl Snapshot {
                     after: None,
                     limit: None,
                 };
-                let rows = now(store.list(request))?;
-                records.extend(rows.into_iter().map(|row| (row.key.clone(), row)));
+                records.append(&mut now(store.list(request))?);
             }
         }
         let rows = now(store.scopes())?.into_iter();
@@ -50,6 +50,14 @@ impl Snapshot {
             conflicts: conflicts.map(|conflict| conflict.mutation_id).collect(),
             revoked: revoked.map(|revoked| revoked.mutation.id).collect(),
         })
+    }
+
+    pub(crate) fn record(&self, key: &RecordKey) -> Option<&RecordRow> {
+        self.records.iter().find(|row| row.key == *key)
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &RecordKey> {
+        self.records.iter().map(|row| &row.key)
     }
 
     pub(crate) fn entry(&self, id: MutationId) -> Option<&Entry> {

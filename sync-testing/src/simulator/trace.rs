@@ -126,16 +126,13 @@ fn verdict_text(verdict: &Verdict) -> String {
 /// What a transaction has changed.
 fn difference(call: StoreCall, before: &Snapshot, after: &Snapshot) -> String {
     let mut text = String::new();
-    for (key, row) in &after.records {
-        if before.records.get(key) != Some(row) {
+    for row in &after.records {
+        let key = &row.key;
+        if before.record(key) != Some(row) {
             let _ = write!(text, " {key} = {} {:?};", row.payload.as_str(), row.marks);
         }
     }
-    for key in before
-        .records
-        .keys()
-        .filter(|key| !after.records.contains_key(key))
-    {
+    for key in before.keys().filter(|key| after.record(key).is_none()) {
         let _ = write!(text, " {key} gone;");
     }
     let state = |entry: &Entry| format!("{} {:?}", short(&entry.mutation.id), entry.kind());

@@ -41,6 +41,8 @@ pub(crate) struct Truth {
     pub(crate) heard_retention: BTreeSet<(usize, Scope)>,
     /// The devices whose wall clock was set back: they cannot tell the age of what they sent.
     pub(crate) clock_set_back: BTreeSet<usize>,
+    /// The devices whose wall clock was set forward: to another process a lease there may look as if it had run out.
+    pub(crate) clock_set_forward: BTreeSet<usize>,
     /// Whether the faults have stopped.
     pub(crate) healed: bool,
 }
@@ -129,9 +131,15 @@ impl Truth {
             Seen::Bound { device, account } => {
                 self.accounts.insert(*device, (*account).clone());
             }
-            Seen::Step(step) if matches!(step.act, Act::ClockJump(millis) if millis < 0) => {
-                self.clock_set_back.insert(step.device);
-            }
+            Seen::Step(step) => match step.act {
+                Act::ClockJump(millis) if millis < 0 => {
+                    self.clock_set_back.insert(step.device);
+                }
+                Act::ClockJump(_) => {
+                    self.clock_set_forward.insert(step.device);
+                }
+                _ => {}
+            },
             Seen::BackedUp => self.backup = Some(self.server.clone()),
             Seen::Restored => {
                 self.restores += 1;

@@ -358,7 +358,7 @@ impl World {
                 ..*slot
             };
             let key = key(slot);
-            let there = held.records.contains_key(&key) || keys.contains(&key);
+            let there = held.record(&key).is_some() || keys.contains(&key);
             if delete && !there {
                 return;
             }
@@ -478,7 +478,7 @@ impl World {
                 let in_list = |key: &&RecordKey| {
                     key.scope.as_str() == *scope && key.entity_type.as_str() == *entity_type
                 };
-                let expected = held.records.keys().filter(in_list).count();
+                let expected = held.keys().filter(in_list).count();
                 if list.len() != expected {
                     let what = format!(
                         "device {} lists {} records of {expected}",

@@ -51,12 +51,12 @@ fn compare(
     on_server: &BTreeMap<&RecordKey, &Payload>,
 ) -> Result<(), String> {
     let in_scope = |key: &&RecordKey| key.scope.as_str() == scope;
-    let here = held.records.keys().filter(in_scope);
+    let here = held.keys().filter(in_scope);
     for key in here.chain(on_server.keys().copied()) {
         if held.entries_of(key).any(Entry::is_failed) {
             continue;
         }
-        let shown = held.records.get(key).map(|row| &row.payload);
+        let shown = held.record(key).map(|row| &row.payload);
         let there = on_server.get(key).copied();
         let same = match (shown, there) {
             (Some(shown), Some(there)) => shown.same_json(there),

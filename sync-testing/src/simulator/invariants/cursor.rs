@@ -69,7 +69,7 @@ fn holds_what_was_scanned(
         if !scanned || hidden || (payload.is_none() && row.resync.is_some()) {
             continue;
         }
-        let shown = held.records.get(key).map(|row| &row.payload);
+        let shown = held.record(key).map(|row| &row.payload);
         let same = match (shown, payload) {
             (Some(shown), Some(payload)) => shown.same_json(payload),
             (None, None) => true,

@@ -47,12 +47,12 @@ impl Invariant for Flicker {
         if matches!(call, StoreCall::Purge | StoreCall::Wipe) {
             let device = tab.device;
             self.newest
-                .retain(|(of, key), _| *of != device || after.records.contains_key(key));
+                .retain(|(of, key), _| *of != device || after.record(key).is_some());
             return Ok(());
         }
-        let keys = before.records.keys().chain(after.records.keys());
+        let keys = before.keys().chain(after.keys());
         for key in keys {
-            let changed = before.records.get(key) != after.records.get(key);
+            let changed = before.record(key) != after.record(key);
             if changed {
                 self.shown(tab.device, key, after, truth)
                     .map_err(|what| format!("{tab}: {call:?} {what}"))?;
@@ -82,7 +82,7 @@ impl Flicker {
             return Ok(());
         }
         let newest = self.newest.get(&(device, key.clone())).copied();
-        let shown = match held.records.get(key) {
+        let shown = match held.record(key) {
             Some(row)
                 if row.marks.contains(Marks::PENDING) || row.marks.contains(Marks::FAILED) =>
             {

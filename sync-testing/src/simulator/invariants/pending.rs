@@ -1,9 +1,5 @@
 //! An edit that waits is always what the app sees.
 
-use std::collections::BTreeMap;
-
-use sync_core::{model::RecordKey, store::Entry};
-
 use super::Invariant;
 use crate::simulator::{seen::Seen, truth::Truth};
 
@@ -25,15 +21,17 @@ impl Invariant for Pending {
         else {
             return Ok(());
         };
-        let mut last: BTreeMap<&RecordKey, &Entry> = BTreeMap::new();
-        for entry in &after.entries {
-            last.insert(&entry.mutation.key, entry);
-        }
-        for (key, entry) in last {
-            if !entry.is_pending() {
+        for (at, entry) in after.entries.iter().enumerate() {
+            let key = &entry.mutation.key;
+            let is_last = || {
+                after.entries[at + 1..]
+                    .iter()
+                    .all(|later| later.mutation.key != *key)
+            };
+            if !entry.is_pending() || !is_last() {
                 continue;
             }
-            let shown = after.records.get(key).map(|row| &row.payload);
+            let shown = after.record(key).map(|row| &row.payload);
             let edited = entry.mutation.op.payload();
             let same = match (shown, edited) {
                 (Some(shown), Some(edited)) => shown.same_json(edited),

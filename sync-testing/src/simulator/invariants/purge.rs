@@ -44,7 +44,7 @@ impl Invariant for Purge {
                 "{tab}: a purge of {purged} has changed another scope"
             ));
         }
-        if after.records.keys().any(|key| key.scope == **purged)
+        if after.keys().any(|key| key.scope == **purged)
             || after
                 .entries
                 .iter()
@@ -83,7 +83,7 @@ fn without<'a>(
     held: &'a Snapshot,
     scope: &Scope,
 ) -> (Vec<&'a sync_core::store::RecordRow>, Vec<&'a Entry>) {
-    let records = held.records.values().filter(|row| row.key.scope != *scope);
+    let records = held.records.iter().filter(|row| row.key.scope != *scope);
     let entries = held
         .entries
         .iter()

@@ -56,6 +56,23 @@ impl Snapshot {
         self.records.iter().find(|row| row.key == *key)
     }
 
+    /// The records that are not what they were before, or not there any more.
+    pub(crate) fn changed_since<'a>(&'a self, before: &'a Self) -> Vec<&'a RecordKey> {
+        let mut changed = Vec::new();
+        let mut then = before.records.iter().peekable();
+        for row in &self.records {
+            while let Some(gone) = then.next_if(|old| old.key < row.key) {
+                changed.push(&gone.key);
+            }
+            match then.next_if(|old| old.key == row.key) {
+                Some(old) if old == row => {}
+                _ => changed.push(&row.key),
+            }
+        }
+        changed.extend(then.map(|gone| &gone.key));
+        changed
+    }
+
     pub(crate) fn keys(&self) -> impl Iterator<Item = &RecordKey> {
         self.records.iter().map(|row| &row.key)
     }

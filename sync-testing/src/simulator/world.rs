@@ -31,7 +31,7 @@ use crate::{SeededEntropy, SimError, store_suite::Subject};
 /// How long the world is given to settle once the faults have stopped.
 const SETTLE: Duration = Duration::from_secs(1_800);
 /// In what portions.
-const PORTION: Duration = Duration::from_secs(10);
+const PORTION: Duration = Duration::from_secs(4);
 /// How long an app waits for its own database, at most.
 const APP_PATIENCE: Duration = Duration::from_secs(60);
 

@@ -50,13 +50,9 @@ impl Invariant for Flicker {
                 .retain(|(of, key), _| *of != device || after.record(key).is_some());
             return Ok(());
         }
-        let keys = before.keys().chain(after.keys());
-        for key in keys {
-            let changed = before.record(key) != after.record(key);
-            if changed {
-                self.shown(tab.device, key, after, truth)
-                    .map_err(|what| format!("{tab}: {call:?} {what}"))?;
-            }
+        for key in after.changed_since(before) {
+            self.shown(tab.device, key, after, truth)
+                .map_err(|what| format!("{tab}: {call:?} {what}"))?;
         }
         Ok(())
     }

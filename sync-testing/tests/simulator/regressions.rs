@@ -8,6 +8,7 @@ use sync_testing::Simulation;
 
 fn holds(seed: u64) {
     let outcome = Simulation::new()
+        .steps(200)
         .run(seed)
         .expect("stores in memory can be used");
     assert_eq!(outcome.violation, None);

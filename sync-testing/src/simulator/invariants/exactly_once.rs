@@ -16,9 +16,11 @@ const ON_THE_WAY: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
 pub(crate) struct ExactlyOnce {
-    /// The version that each mutation was answered with first, and when, in the history of the server that goes on.
-    answered: BTreeMap<MutationId, (Version, Time)>,
-    /// Whose each number is; several may share one that appended nothing.
+    /// The version that each mutation was answered with first, in the history of the server that goes on.
+    answered: BTreeMap<MutationId, Version>,
+    /// When each mutation was applied first, in whatever history.
+    first: BTreeMap<MutationId, Time>,
+    /// Whose each number is.
     numbers: BTreeMap<(Scope, u64), MutationId>,
     restores: u64,
 }
@@ -53,10 +55,11 @@ impl Invariant for ExactlyOnce {
             let Some(sent) = request.mutations.iter().find(|sent| sent.mutation.id == id) else {
                 return Err(format!("the server answers for {id}, which was not sent"));
             };
+            let at = *self.first.entry(id).or_insert(truth.now);
             match self.answered.get(&id) {
-                Some((first, at)) if first != version => {
+                Some(first) if first != version => {
                     let scope = &sent.mutation.key.scope;
-                    if may_be_forgotten(id, scope, truth.now.since(*at), truth) {
+                    if may_be_forgotten(id, scope, truth.now.since(at), truth) {
                         continue;
                     }
                     return Err(format!(
@@ -65,19 +68,16 @@ impl Invariant for ExactlyOnce {
                     ));
                 }
                 Some(_) => continue,
-                None => self.answered.insert(id, (version.clone(), truth.now)),
+                None => self.answered.insert(id, version.clone()),
             };
+            // A delete of what was not there appends nothing, and shares the number of the newest change.
+            if sent.mutation.op.payload().is_none() {
+                continue;
+            }
             let place = (sent.mutation.key.scope.clone(), version.seq);
-            let writes = sent.mutation.op.payload().is_some();
-            if let Some(other) = self.numbers.get(&place) {
-                if writes {
-                    return Err(format!(
-                        "{id} and {other} are both change {} of {}",
-                        version.seq, place.0
-                    ));
-                }
-            } else {
-                self.numbers.insert(place, id);
+            if let Some(other) = self.numbers.insert(place, id) {
+                let (scope, seq) = (&sent.mutation.key.scope, version.seq);
+                return Err(format!("{id} and {other} are both change {seq} of {scope}"));
             }
         }
         Ok(())

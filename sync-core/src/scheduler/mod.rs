@@ -149,7 +149,7 @@ impl Scheduler {
             Event::Enqueued => self.pushes.want(now),
             Event::Poked(scope) => self.pulls.want(&scope, Want::firm(now), now),
             Event::Activated(scope) => self.pulls.activate(&scope, now, &self.cx.settings),
-            Event::Deactivated(scope) => self.pulls.deactivate(&scope, now),
+            Event::Deactivated(scope) => self.pulls.deactivate(&scope),
             Event::Visible(visible) => self.on_visible(visible),
             Event::Online(online) => self.on_online(online),
             Event::Started => self.on_started(),
@@ -234,17 +234,15 @@ impl Scheduler {
         if self.hindrance().is_none() {
             self.pushes.begin(&mut self.cx);
             let now = self.cx.now;
-            for scope in self.pushes.settled(now) {
-                // What polls an active scope brings the acknowledged mutations of it, too.
-                if !self.pulls.is_active(&scope) || !self.cx.settings.polls() {
-                    self.pulls.want(&scope, Want::firm(now), now);
-                }
-            }
             let flush_at = if self.pushes.in_flight() {
                 Some(now)
             } else {
                 self.pushes.next(now)
             };
+            let halted = flush_at.is_none_or(|at| at > now);
+            if halted && self.pushes.has_settled() {
+                self.pull_settled();
+            }
             let released = self.syncs.overdue(flush_at, &self.cx);
             self.pull_after_flush(released);
             self.pulls.begin(&mut self.cx);
@@ -345,6 +343,17 @@ impl Scheduler {
         });
     }
 
+    /// The flush has come to a halt: pulls bring what is to be seen of the mutations that it has settled.
+    fn pull_settled(&mut self) {
+        let now = self.cx.now;
+        for scope in self.pushes.take_settled() {
+            // What polls an active scope brings the acknowledged mutations of it, too.
+            if !self.cx.settings.polls() || !self.pulls.is_active(&scope) {
+                self.pulls.want(&scope, Want::firm(now), now);
+            }
+        }
+    }
+
     /// The pulls that have waited for a flush.
     fn pull_after_flush(&mut self, released: Vec<AfterFlush>) {
         let now = self.cx.now;
@@ -352,39 +361,33 @@ impl Scheduler {
             for scope in scopes {
                 if sync.is_none() {
                     self.pulls.want(&scope, Want::while_active(now), now);
-                    continue;
-                }
-                self.pulls.forgive(&scope, now);
-                if self.pulls.is_asked_to_wait(&scope, now) {
+                } else if !self.pulls.want_anew(&scope, now) {
                     let end = SyncEnd::Failed(TransportErrorKind::Unavailable);
                     self.syncs.pulled(&scope, None, end);
-                } else {
-                    self.pulls.want(&scope, Want::firm(now), now);
                 }
             }
         }
     }
 
     fn on_pull_ended(&mut self, ticket: Ticket, scope: &Scope, end: PullEnd) {
-        let now = self.cx.now;
-        let Some(landed) = self.pulls.land(scope, ticket, now) else {
+        let Some(landed) = self.pulls.land(scope, ticket) else {
             return;
         };
         let sync_end = match end {
             PullEnd::Drained => {
-                self.pulls.drained(scope, &self.cx);
+                self.pulls.drained(landed, &self.cx);
                 self.pushes.pull_drained(scope, ticket, &mut self.cx);
                 SyncEnd::Synced
             }
             PullEnd::Local => {
-                self.pulls.failed(scope, landed, None, &mut self.cx);
+                self.pulls.failed(landed, None, &mut self.cx);
                 SyncEnd::Local
             }
             PullEnd::Failed {
                 kind: kind @ (TransportErrorKind::Unauthorized | TransportErrorKind::OtherAccount),
                 ..
             } => {
-                self.pulls.put_back(scope, landed, &self.cx);
+                self.pulls.put_back(landed, &self.cx);
                 let pause = self.cx.pause_reason(kind, ticket);
                 self.pause(pause);
                 SyncEnd::Failed(kind)
@@ -396,7 +399,7 @@ impl Scheduler {
             } => {
                 let needed = self.pushes.waits_for_pull(scope);
                 let cx = &mut self.cx;
-                match self.pulls.refused(scope, landed, had_access, needed, cx) {
+                match self.pulls.refused(landed, had_access, needed, cx) {
                     Refusal::Unconfirmed(_) => SyncEnd::Failed(kind),
                     Refusal::Confirmed if had_access => {
                         self.pushes.purge(scope);
@@ -413,7 +416,7 @@ impl Scheduler {
             PullEnd::Failed {
                 kind, retry_after, ..
             } => {
-                self.pulls.failed(scope, landed, retry_after, &mut self.cx);
+                self.pulls.failed(landed, retry_after, &mut self.cx);
                 SyncEnd::Failed(kind)
             }
         };

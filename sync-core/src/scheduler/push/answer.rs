@@ -50,20 +50,25 @@ impl Pushes {
         &mut self,
         round: &Round,
         sent: &[Sent],
-        outcomes: &[(MutationId, Outcome)],
+        mut outcomes: Vec<(MutationId, Outcome)>,
         mut setbacks: BTreeMap<Scope, Setback>,
         cx: &mut Context,
         pulls: &mut Pulls,
     ) {
         let now = cx.now;
-        let outcomes: BTreeMap<_, _> = outcomes.iter().copied().collect();
+        // In this order they can be found; as a rule they are in it already.
+        outcomes.sort_by_key(|(id, _)| *id);
+        let outcome_of = |id: MutationId| {
+            let index = outcomes.binary_search_by_key(&id, |(its, _)| *its);
+            index.ok().map(|index| outcomes[index].1)
+        };
         if let Round::Own(scope) = round {
             self.head_is(scope, sent[0].id);
         }
         if *round == Round::Common {
             self.want(now);
         }
-        if !sent.iter().any(|sent| outcomes.contains_key(&sent.id)) {
+        if !sent.iter().any(|sent| outcome_of(sent.id).is_some()) {
             self.fail(None, cx);
             self.set_back(setbacks, cx, pulls);
             return;
@@ -74,7 +79,7 @@ impl Pushes {
         let mut settled = 0_usize;
         for Sent { id, key } in sent {
             let scope = &key.scope;
-            let outcome = outcomes.get(id).copied();
+            let outcome = outcome_of(*id);
             match outcome {
                 Some(Outcome::Settled | Outcome::Rejected) => {
                     settled += 1;

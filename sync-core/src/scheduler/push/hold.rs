@@ -76,6 +76,9 @@ impl Pushes {
         forgotten: Vec<(Scope, MutationId)>,
     ) -> BTreeMap<Scope, Setback> {
         let mut setbacks: BTreeMap<Scope, Setback> = BTreeMap::new();
+        if waiting.is_empty() && forgotten.is_empty() {
+            return setbacks;
+        }
         for scope in waiting {
             setbacks.entry(scope).or_default().pull = true;
         }

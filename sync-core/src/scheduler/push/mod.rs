@@ -255,7 +255,7 @@ impl Pushes {
                 forgotten,
             } if !sent.is_empty() => {
                 let left_out = self.left_out(waiting, forgotten);
-                self.answered(&round, &sent, &outcomes, left_out, cx, pulls);
+                self.answered(&round, &sent, outcomes, left_out, cx, pulls);
             }
             PushEnd::Nothing { waiting, forgotten }
             | PushEnd::Answered {
@@ -288,14 +288,13 @@ impl Pushes {
         Some(RoundEnd { flush, pause })
     }
 
-    /// The scopes with settled mutations, once the flush has come to a halt.
-    pub(super) fn settled(&mut self, now: Time) -> BTreeSet<Scope> {
-        let goes_on = self.flight.is_some() || self.next(now).is_some_and(|at| at <= now);
-        if goes_on || self.settled.is_empty() {
-            BTreeSet::new()
-        } else {
-            std::mem::take(&mut self.settled)
-        }
+    pub(super) fn has_settled(&self) -> bool {
+        !self.settled.is_empty()
+    }
+
+    /// The scopes with settled mutations, to be pulled now that the flush has come to a halt.
+    pub(super) fn take_settled(&mut self) -> BTreeSet<Scope> {
+        std::mem::take(&mut self.settled)
     }
 
     fn fail(&mut self, retry_after: Option<Duration>, cx: &mut Context) {

@@ -74,24 +74,53 @@ pub async fn run_async(name: &str, subject: &dyn Subject) {
 /// Makes one test of each case of the [store suite](mod@crate::store_suite).
 ///
 /// `store_suite!(SUBJECT)` makes plain `#[test]`s that run on the test's own thread; `store_suite!(#[ATTRIBUTE]
-/// SUBJECT)` makes async tests with that attribute, such as `#[tokio::test]` or `#[wasm_bindgen_test]`. The
+/// SUBJECT)` makes async tests with that one attribute, such as `#[tokio::test]` or `#[wasm_bindgen_test]`. The
 /// expression `SUBJECT` is evaluated once for each test.
+///
+/// Each test is a function named as its case is, so two uses stand in two modules:
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use async_trait::async_trait;
+/// # use sync_core::{error::StoreError, store::{MemoryStore, Store}};
+/// # use sync_testing::store_suite::Subject;
+/// # struct Files { threads: bool }
+/// # #[async_trait]
+/// # impl Subject for Files {
+/// #     async fn open(&self, _: &str) -> Result<Arc<dyn Store>, StoreError> {
+/// #         Ok(Arc::new(MemoryStore::new()))
+/// #     }
+/// # }
+/// mod on_its_own_thread {
+///     use super::Files;
+///
+///     sync_testing::store_suite!(Files { threads: false });
+/// }
+///
+/// mod on_a_runtime {
+///     use super::Files;
+///
+///     sync_testing::store_suite!(#[tokio::test(flavor = "multi_thread")] Files { threads: true });
+/// }
+/// # fn main() {}
+/// ```
 #[macro_export]
 macro_rules! store_suite {
-    (#[$($attribute:tt)*] $subject:expr) => {
-        $crate::__store_cases! { [$crate::__store_tests] [#[$($attribute)*] $subject] }
+    (# $attribute:tt $subject:expr) => {
+        $crate::__store_cases! { [$crate::__store_tests] [# $attribute $subject] }
     };
     ($subject:expr) => {
         $crate::__store_cases! { [$crate::__store_tests] [$subject] }
     };
 }
 
+// The attribute is one token tree, brackets and all: as a repetition it could not stand in that of the cases.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __store_tests {
-    ([#[$($attribute:tt)*] $subject:expr] $($group:ident { $($case:ident)* })*) => {
+    ([# $attribute:tt $subject:expr] $($group:ident { $($case:ident)* })*) => {
         $($(
-            #[$($attribute)*]
+            # $attribute
             async fn $case() {
                 $crate::store_suite::run_async(stringify!($case), &$subject).await;
             }
@@ -105,4 +134,32 @@ macro_rules! __store_tests {
             }
         )*)*
     };
+}
+
+/// Compiles the form with an attribute where no test does, with an attribute that stands in for a runtime's.
+#[cfg(target_arch = "wasm32")]
+mod with_an_attribute {
+    use std::sync::Arc;
+
+    use async_trait::async_trait;
+    use sync_core::{
+        error::StoreError,
+        store::{MemoryStore, Store},
+    };
+
+    use super::Subject;
+
+    struct Memory;
+
+    #[async_trait(?Send)]
+    impl Subject for Memory {
+        async fn open(&self, _: &str) -> Result<Arc<dyn Store>, StoreError> {
+            Ok(Arc::new(MemoryStore::new()))
+        }
+    }
+
+    crate::store_suite!(
+        #[expect(dead_code, reason = "it is there to be compiled")]
+        Memory
+    );
 }

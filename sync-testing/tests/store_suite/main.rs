@@ -6,4 +6,17 @@ mod matrix;
 
 use bent::{Bent, NoBug};
 
-sync_testing::store_suite!(Bent::new(|| Box::new(NoBug)));
+mod on_the_tests_own_thread {
+    use super::{Bent, NoBug};
+
+    sync_testing::store_suite!(Bent::new(|| Box::new(NoBug)));
+}
+
+mod on_a_runtime {
+    use super::{Bent, NoBug};
+
+    sync_testing::store_suite!(
+        #[tokio::test(flavor = "multi_thread")]
+        Bent::new(|| Box::new(NoBug))
+    );
+}

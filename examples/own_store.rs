@@ -664,8 +664,12 @@ impl Subject for Folder {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> examples::Result {
-    let report = store_suite::check(&Folder::new()?).await;
-    println!("{report}");
+    let report = store_suite::check_with(&Folder::new()?, |case, failure| match failure {
+        None => println!("ok      {}", case.name()),
+        Some(failure) => println!("FAILED  {}: {failure}", case.name()),
+    });
+    let report = report.await;
+    println!("{} cases, {} failed", report.results.len(), report.failed());
     match report.failed() {
         0 => Ok(()),
         failed => Err(format!("the store is not right: {failed} cases failed").into()),

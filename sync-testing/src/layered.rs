@@ -50,6 +50,12 @@ pub(crate) type Next<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 pub(crate) trait Layer: Send + Sync + 'static {
     /// Performs a call that changes the store, or does something else in its place.
     async fn around<T: Send>(&self, call: StoreCall, next: Next<'_, T>) -> Result<T, StoreError>;
+
+    /// What every call goes through last, also one that reads; `method` is its name.
+    fn last<'a, T: Send + 'a>(&'a self, method: &'static str, next: Next<'a, T>) -> Next<'a, T> {
+        let _ = method;
+        next
+    }
 }
 
 /// Implements the roles for a store with the fields `inner`, an `Arc<dyn Store>`, and `layer`, a [`Layer`]: the layer
@@ -61,13 +67,12 @@ macro_rules! layered {
 
             use sync_core::{
                 coordination::{Leadership, Peers},
-                error::StoreError,
                 model::{Account, EntityType, MutationId, RecordKey, Scope},
                 store::*,
                 time::Timestamp,
             };
 
-            use $crate::layered::{Layer, StoreCall, roles};
+            use $crate::layered::{Layer, Next, StoreCall, roles};
 
             roles! { $store:
                 Outbox {
@@ -123,18 +128,32 @@ macro_rules! roles {
         $(changing $call:ident: fn $method:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*
         $(reading fn $read:ident($($of:ident: $of_type:ty),*) -> $rows:ty;)*
     })*) => { $(
-        #[cfg_attr(not(target_arch = "wasm32"), async_trait::async_trait)]
-        #[cfg_attr(target_arch = "wasm32", async_trait::async_trait(?Send))]
         impl $role for $store {
+            // No `async fn`s: what the store does before the first poll is not put off.
             $(
-                async fn $method(&self, $($argument: $type),*) -> Result<$answer, StoreError> {
+                fn $method<'life0, 'async_trait>(
+                    &'life0 self,
+                    $($argument: $type),*
+                ) -> Next<'async_trait, $answer>
+                where
+                    'life0: 'async_trait,
+                    Self: 'async_trait,
+                {
                     let next = self.inner.$method($($argument),*);
-                    self.layer.around(StoreCall::$call, next).await
+                    let next = self.layer.around(StoreCall::$call, next);
+                    self.layer.last(stringify!($method), next)
                 }
             )*
             $(
-                async fn $read(&self, $($of: $of_type),*) -> Result<$rows, StoreError> {
-                    self.inner.$read($($of),*).await
+                fn $read<'life0, 'async_trait>(
+                    &'life0 self,
+                    $($of: $of_type),*
+                ) -> Next<'async_trait, $rows>
+                where
+                    'life0: 'async_trait,
+                    Self: 'async_trait,
+                {
+                    self.layer.last(stringify!($read), self.inner.$read($($of),*))
                 }
             )*
         }

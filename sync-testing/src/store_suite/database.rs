@@ -21,7 +21,12 @@ use sync_core::{
     transport::{ServerRecord, ServerTraits, Verdict},
 };
 
-use super::{Failure, Subject, failure::Outcome, page::PageOf};
+use super::{
+    Failure, Subject,
+    failure::{Outcome, placed},
+    named::{Named, named},
+    page::PageOf,
+};
 
 pub(crate) const ACCOUNT: &str = "ann";
 
@@ -49,40 +54,51 @@ impl<'a> Database<'a> {
     }
 
     /// The bare store.
-    pub(crate) async fn store(&self) -> Outcome<Arc<dyn Store>> {
-        Ok(self.subject.open(&self.name).await?)
+    #[track_caller]
+    pub(crate) fn store(&self) -> impl Future<Output = Outcome<Arc<dyn Store>>> {
+        placed(async move {
+            let opened = self.subject.open(&self.name).await;
+            let store = opened.map_err(|error| named("opening the database", error))?;
+            Ok(Arc::new(Named::new(store)) as Arc<dyn Store>)
+        })
     }
 
     /// A handle that has bound the database and taken the lead.
-    pub(crate) async fn open(&self) -> Outcome<Device> {
-        let store = self.store().await?;
-        store.bind(account()).await?;
-        let fence = store.lead(account()).await?;
-        Ok(Device {
-            store,
-            fence,
-            clock: AtomicI64::new(START),
-            pages: AtomicU64::new(0),
-            traits: ServerTraits::default(),
-            resolve: Arc::new(ServerWins),
+    #[track_caller]
+    pub(crate) fn open(&self) -> impl Future<Output = Outcome<Device>> {
+        placed(async move {
+            let store = self.store().await?;
+            store.bind(account()).await?;
+            let fence = store.lead(account()).await?;
+            Ok(Device {
+                store,
+                fence,
+                clock: AtomicI64::new(START),
+                pages: AtomicU64::new(0),
+                traits: ServerTraits::default(),
+                resolve: Arc::new(ServerWins),
+            })
         })
     }
 
     /// Drops a handle without a farewell, and opens another that goes on with its clock and settings.
-    pub(crate) async fn reopen(&self, device: Device) -> Outcome<Device> {
-        let Device {
-            store,
-            traits,
-            resolve,
-            clock,
-            ..
-        } = device;
-        drop(store);
-        Ok(Device {
-            traits,
-            resolve,
-            clock,
-            ..self.open().await?
+    #[track_caller]
+    pub(crate) fn reopen(&self, device: Device) -> impl Future<Output = Outcome<Device>> {
+        placed(async move {
+            let Device {
+                store,
+                traits,
+                resolve,
+                clock,
+                ..
+            } = device;
+            drop(store);
+            Ok(Device {
+                traits,
+                resolve,
+                clock,
+                ..self.open().await?
+            })
         })
     }
 }
@@ -191,26 +207,36 @@ impl Device {
         self.store.enqueue(self.enqueueing(edits)).await
     }
 
-    pub(crate) async fn create(&self, id: &str, word: &str) -> Outcome<MutationId> {
-        self.queue(key(id), Op::Create(state(word)?)).await
+    #[track_caller]
+    pub(crate) fn create(&self, id: &str, word: &str) -> impl Future<Output = Outcome<MutationId>> {
+        placed(async move { self.queue(key(id), Op::Create(state(word)?)).await })
     }
 
-    pub(crate) async fn update(&self, id: &str, word: &str) -> Outcome<MutationId> {
-        self.queue(key(id), Op::Update(state(word)?)).await
+    #[track_caller]
+    pub(crate) fn update(&self, id: &str, word: &str) -> impl Future<Output = Outcome<MutationId>> {
+        placed(async move { self.queue(key(id), Op::Update(state(word)?)).await })
     }
 
-    pub(crate) async fn delete(&self, id: &str) -> Outcome<MutationId> {
-        self.queue(key(id), Op::Delete).await
+    #[track_caller]
+    pub(crate) fn delete(&self, id: &str) -> impl Future<Output = Outcome<MutationId>> {
+        placed(async move { self.queue(key(id), Op::Delete).await })
     }
 
     /// Enqueues one edit that is to be in the outbox afterwards.
-    pub(crate) async fn queue(&self, key: RecordKey, op: Op) -> Outcome<MutationId> {
-        match self.enqueue(vec![edit(key, op)]).await?.as_slice() {
-            [Enqueued::Queued(id)] => Ok(*id),
-            other => Err(Failure::broken(format!(
-                "one edit should be in the outbox; the outcome is {other:?}"
-            ))),
-        }
+    #[track_caller]
+    pub(crate) fn queue(
+        &self,
+        key: RecordKey,
+        op: Op,
+    ) -> impl Future<Output = Outcome<MutationId>> {
+        placed(async move {
+            match self.enqueue(vec![edit(key, op)]).await?.as_slice() {
+                [Enqueued::Queued(id)] => Ok(*id),
+                other => Err(Failure::broken(format!(
+                    "one edit should be in the outbox; the outcome is {other:?}"
+                ))),
+            }
+        })
     }
 
     pub(crate) fn taking(&self, pick: Pick, max_count: u32, max_bytes: u64) -> TakeRequest {
@@ -302,14 +328,21 @@ impl Device {
     }
 
     /// Applies a page as the next one of the scope, in a pull that begins now.
-    pub(crate) async fn pull(&self, scope: &str, page: impl Into<Page>) -> Outcome<Applied> {
-        let asked = self.ask(scope).await?;
-        match self.apply(asked, page).await? {
-            ApplyOutcome::Applied(applied) => Ok(applied),
-            other => Err(Failure::broken(format!(
-                "the scope's next page should be applied; the outcome is {other:?}"
-            ))),
-        }
+    #[track_caller]
+    pub(crate) fn pull(
+        &self,
+        scope: &str,
+        page: impl Into<Page>,
+    ) -> impl Future<Output = Outcome<Applied>> {
+        placed(async move {
+            let asked = self.ask(scope).await?;
+            match self.apply(asked, page).await? {
+                ApplyOutcome::Applied(applied) => Ok(applied),
+                other => Err(Failure::broken(format!(
+                    "the scope's next page should be applied; the outcome is {other:?}"
+                ))),
+            }
+        })
     }
 
     pub(crate) async fn row(&self, id: &str) -> Result<Option<RecordRow>, StoreError> {
@@ -327,10 +360,15 @@ impl Device {
     }
 
     /// The entry of this mutation.
-    pub(crate) async fn entry(&self, id: MutationId) -> Outcome<Entry> {
-        let entries = self.entries().await?;
-        let found = entries.into_iter().find(|entry| entry.mutation.id == id);
-        found.ok_or_else(|| Failure::broken(format!("there should be an entry of mutation {id}")))
+    #[track_caller]
+    pub(crate) fn entry(&self, id: MutationId) -> impl Future<Output = Outcome<Entry>> {
+        placed(async move {
+            let entries = self.entries().await?;
+            let found = entries.into_iter().find(|entry| entry.mutation.id == id);
+            found.ok_or_else(|| {
+                Failure::broken(format!("there should be an entry of mutation {id}"))
+            })
+        })
     }
 
     /// The mutations of all entries, in the order of the store.

@@ -1,8 +1,10 @@
 //! How a case fails.
 
-use std::{error::Error, fmt, panic::Location};
+use std::{any::Any, error::Error, fmt, panic::Location};
 
 use sync_core::error::{StoreError, StoreErrorKind};
+
+use super::named::told;
 
 pub(crate) type Outcome<T = ()> = Result<T, Failure>;
 
@@ -11,7 +13,7 @@ pub(crate) type Outcome<T = ()> = Result<T, Failure>;
 pub struct Failure {
     kind: FailureKind,
     message: String,
-    at: &'static Location<'static>,
+    at: Option<&'static Location<'static>>,
     source: Option<StoreError>,
 }
 
@@ -23,6 +25,8 @@ pub enum FailureKind {
     Broken,
     /// A call that should have succeeded returned an error.
     Error,
+    /// A call panicked. Where panics abort, as on wasm, the program ends instead.
+    Panicked,
 }
 
 impl Failure {
@@ -31,7 +35,18 @@ impl Failure {
         Self {
             kind: FailureKind::Broken,
             message: message.into(),
-            at: Location::caller(),
+            at: Some(Location::caller()),
+            source: None,
+        }
+    }
+
+    pub(crate) fn panicked(payload: &(dyn Any + Send)) -> Self {
+        let text = payload.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        Self {
+            kind: FailureKind::Panicked,
+            message: format!("a call panicked: {}", text.unwrap_or("it does not say why")),
+            at: None,
             source: None,
         }
     }
@@ -41,6 +56,18 @@ impl Failure {
     pub fn kind(&self) -> FailureKind {
         self.kind
     }
+
+    /// What was demanded, and what was found instead.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The line of the case; none for a panic, which has printed its own.
+    #[must_use]
+    pub fn place(&self) -> Option<&'static Location<'static>> {
+        self.at
+    }
 }
 
 impl From<StoreError> for Failure {
@@ -48,8 +75,8 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         Self {
             kind: FailureKind::Error,
-            message: format!("a call failed: {error}"),
-            at: Location::caller(),
+            message: told(&error),
+            at: Some(Location::caller()),
             source: Some(error),
         }
     }
@@ -57,7 +84,11 @@ impl From<StoreError> for Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.message, self.at)
+        write!(f, "{}", self.message)?;
+        match self.at {
+            Some(at) => write!(f, " ({at})"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -65,6 +96,16 @@ impl Error for Failure {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.source.as_ref().map(|error| error as _)
     }
+}
+
+/// A failure of this future is one of whoever called the function that made it, which is no `async fn`: those know
+/// no caller.
+#[track_caller]
+pub(crate) fn placed<T>(
+    future: impl Future<Output = Outcome<T>>,
+) -> impl Future<Output = Outcome<T>> {
+    let at = Some(Location::caller());
+    async move { future.await.map_err(|failure| Failure { at, ..failure }) }
 }
 
 /// Demands that something holds; `what` says what should.
@@ -97,7 +138,8 @@ pub(crate) fn succeeds<T>(what: &str, call: Result<T, StoreError>) -> Outcome<T>
     match call {
         Ok(answer) => Ok(answer),
         Err(error) => Err(Failure::broken(format!(
-            "{what} should succeed, and fails with: {error}"
+            "{what} should succeed: {}",
+            told(&error)
         ))),
     }
 }
@@ -112,7 +154,9 @@ pub(crate) fn fails<T: fmt::Debug>(
     match call {
         Err(error) if error.kind() == expected => Ok(()),
         Err(error) => Err(Failure::broken(format!(
-            "{what} should fail as {expected:?}, and fails with: {error}"
+            "{what} should fail as {expected:?}, and fails as {:?}: {}",
+            error.kind(),
+            told(&error)
         ))),
         Ok(answer) => Err(Failure::broken(format!(
             "{what} should fail as {expected:?}, and returns {answer:?}"

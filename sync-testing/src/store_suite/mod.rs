@@ -27,7 +27,8 @@
 //! ```
 //!
 //! The suite brings no runtime: a case is a future, and [`store_suite!`] takes the attribute of any, as in
-//! `store_suite!(#[tokio::test] MySubject::new())`. [`check`] runs all cases from a program and returns a [`Report`].
+//! `store_suite!(#[tokio::test] MySubject::new())`. [`check`] runs all cases from a program and returns a
+//! [`Report`]; [`check_with`] also tells each result as it comes.
 //!
 //! `docs/testing-your-store.md` in the repository says what the cases cover, and what they leave to the author;
 //! `examples/own_store.rs` is a store in one file that passes them.
@@ -39,6 +40,7 @@ mod database;
 mod failure;
 mod held;
 mod history;
+mod named;
 mod page;
 mod polled;
 mod report;
@@ -48,7 +50,7 @@ mod subject;
 pub use cases::{Case, all, named};
 pub use failure::{Failure, FailureKind};
 pub use history::{Answer, Contents, History};
-pub use report::{Report, check};
+pub use report::{Report, check, check_with};
 pub use subject::Subject;
 
 /// Runs a case to its end on the calling thread, and panics with its failure. What [`store_suite!`] makes calls it.

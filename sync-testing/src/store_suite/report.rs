@@ -13,9 +13,19 @@ pub struct Report {
 
 /// Runs all cases, one after another.
 pub async fn check(subject: &dyn Subject) -> Report {
+    check_with(subject, |_, _| {}).await
+}
+
+/// As [`check`], and calls `each` with each case when it has ended, with its failure if it has failed.
+pub async fn check_with(
+    subject: &dyn Subject,
+    mut each: impl FnMut(&'static Case, Option<&Failure>),
+) -> Report {
     let mut results = Vec::new();
     for case in all() {
-        results.push((case, case.run(subject).await.err()));
+        let failure = case.run(subject).await.err();
+        each(case, failure.as_ref());
+        results.push((case, failure));
     }
     Report { results }
 }
@@ -29,6 +39,7 @@ impl Report {
     }
 }
 
+/// All cases by their groups, then the failures with what was found.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut group = "";
@@ -39,7 +50,12 @@ impl fmt::Display for Report {
             }
             match failure {
                 None => writeln!(f, "  ok      {}", case.name())?,
-                Some(failure) => writeln!(f, "  FAILED  {}: {failure}", case.name())?,
+                Some(_) => writeln!(f, "  FAILED  {}", case.name())?,
+            }
+        }
+        for (case, failure) in &self.results {
+            if let Some(failure) = failure {
+                writeln!(f, "\n{}: {}\n    {failure}", case.group(), case.name())?;
             }
         }
         let (all, failed) = (self.results.len(), self.failed());

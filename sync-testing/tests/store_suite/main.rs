@@ -3,6 +3,7 @@
 mod bent;
 mod bugs;
 mod matrix;
+mod reporting;
 
 use bent::{Bent, NoBug};
 

@@ -21,7 +21,9 @@ mod taking;
 mod touching;
 mod wiping;
 
-use std::{fmt, future::Future, pin::Pin};
+use std::{fmt, future::Future, panic::AssertUnwindSafe, pin::Pin};
+
+use futures::FutureExt;
 
 use super::{Failure, Subject, database::Database, failure::Outcome};
 
@@ -52,7 +54,10 @@ impl Case {
     /// # Errors
     /// What the store did instead.
     pub async fn run(&self, subject: &dyn Subject) -> Result<(), Failure> {
-        (self.run)(&Database::new(subject, self.name)).await
+        let database = Database::new(subject, self.name);
+        // What the store has left behind is not looked at again: each case has databases of its own.
+        let ran = AssertUnwindSafe((self.run)(&database)).catch_unwind().await;
+        ran.unwrap_or_else(|panic| Err(Failure::panicked(&*panic)))
     }
 }
 

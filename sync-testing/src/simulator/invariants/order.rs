@@ -35,12 +35,10 @@ impl Invariant for Order {
 
     fn see(&mut self, seen: &Seen<'_>, truth: &Truth) -> Result<(), String> {
         if truth.restores != self.restores {
-            let narrowing = std::mem::take(&mut self.narrowing);
-            *self = Self {
-                restores: truth.restores,
-                narrowing,
-                ..Self::default()
-            };
+            self.restores = truth.restores;
+            self.in_scope.clear();
+            self.of_record.clear();
+            self.applied.clear();
         }
         match seen {
             Seen::Sent {

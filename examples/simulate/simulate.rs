@@ -15,10 +15,7 @@ use std::{
 };
 
 use clap::{Parser, ValueEnum};
-use sync_testing::{
-    SimError, Simulation,
-    simulator::{Coverage, Violation},
-};
+use sync_testing::simulator::{Coverage, SimError, Simulation, Violation};
 
 #[derive(Parser)]
 struct Arguments {

@@ -5,6 +5,7 @@
 //! | apps | [`TestServer`]: the real server's logic and any number of devices in one process, on a clock of their own |
 //! | transports, and whoever must decide each answer | [`ScriptedTransport`] |
 //! | stores | [`mod@store_suite`]: the cases that decide whether a store is right; [`FaultyStore`]: fails or stops at the call that a test names |
+//! | engines, stores and servers together | `simulator`: whole histories of devices, users and faults, decided by a seed |
 //! | all | [`VirtualClock`] and [`SeededEntropy`]: time and randomness that a test owns |
 //!
 //! ```
@@ -36,7 +37,7 @@
 //!
 //! # Features
 //!
-//! `server` (default) brings the server's logic along, for [`TestServer`]. Without it the crate needs nothing but
+//! `server` (default) brings the server's logic along, for [`TestServer`] and the `simulator`. Without it the crate needs nothing but
 //! the core, and compiles for wasm32.
 
 mod clock;
@@ -57,7 +58,5 @@ pub use layered::StoreCall;
 pub use scripted::{Call, ScriptedTransport};
 #[cfg(feature = "server")]
 pub use server::{Fault, TestDevice, TestServer};
-#[cfg(feature = "server")]
-pub use simulator::{SimError, Simulation};
 #[cfg(feature = "server")]
 pub use sync_server::{access::Role, decide::Rules};

@@ -14,8 +14,8 @@ use crate::tally::Tally;
 /// Examples that serve until they are stopped: they are built, not run.
 const ENDLESS: &[&str] = &["device", "server"];
 
-/// An example is a demonstration: one that takes longer than this hangs.
-const LIMIT: Duration = Duration::from_secs(60);
+/// An example is a demonstration: one that takes longer than this hangs, on a busy machine too.
+const LIMIT: Duration = Duration::from_secs(180);
 
 pub(crate) fn run_all(project: &Project) -> Result<Tally> {
     let examples = find(&project.root.join("examples"))?;
@@ -34,6 +34,12 @@ pub(crate) fn run_all(project: &Project) -> Result<Tally> {
         tally += Tally::of_one(run_within(LIMIT, program.current_dir(&project.root)));
     }
     Ok(tally)
+}
+
+/// Runs histories of the simulator with seeds that no run had before; it prints them.
+pub(crate) fn simulate(project: &Project) -> Result {
+    let mut simulate = project.cargo("run --release --package simulate --example simulate");
+    run(simulate.args(["--", "--from", "fresh", "--seeds", "5000"]))
 }
 
 /// The names of the examples: each file beside `lib.rs` is one.

@@ -24,6 +24,12 @@ pub(crate) const STAGES: &[Stage] = &[Stage {
             run(doc.env("RUSTDOCFLAGS", "-D warnings"))
         }),
         Step::many("examples", examples::run_all),
+        Step::one("histories with fresh seeds", examples::simulate),
+        Step::one("benchmarks, once and small", |p| {
+            run(p
+                .cargo("test --package benches --benches")
+                .env("BENCH_QUICK", "1"))
+        }),
         Step::one("wasm build of sync-core", |p| {
             wasm::build(p, "--package sync-core")
         }),

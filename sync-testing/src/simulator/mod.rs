@@ -2,18 +2,18 @@
 //!
 //! A [`Simulation`] runs the real engine over real stores against the real server's logic, on virtual time and one
 //! thread. The same seed gives the same history, byte for byte. After each step, and after each transaction of any
-//! device, every [invariant](invariants) is checked; a history ends with a time without faults in which everything
+//! device, every invariant is checked; a history ends with a time without faults in which everything
 //! must be settled.
 //!
 //! ```
-//! use sync_testing::Simulation;
+//! use sync_testing::simulator::Simulation;
 //!
 //! let simulation = Simulation::new();
 //! for seed in 0..20 {
 //!     let outcome = simulation.run(seed)?;
 //!     assert_eq!(outcome.violation, None, "seed {seed}");
 //! }
-//! # Ok::<(), sync_testing::SimError>(())
+//! # Ok::<(), sync_testing::simulator::SimError>(())
 //! ```
 //!
 //! A seed that violates something is replayed with [`Simulation::replay`], which tells the history as a timeline, and

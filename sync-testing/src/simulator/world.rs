@@ -26,7 +26,7 @@ use super::{
     seen::{Recorder, Seen, TabId},
     snapshot::now,
 };
-use crate::{SeededEntropy, SimError, store_suite::Subject};
+use crate::{SeededEntropy, simulator::SimError, store_suite::Subject};
 
 /// How long the world is given to settle once the faults have stopped.
 const SETTLE: Duration = Duration::from_secs(1_800);

@@ -4,7 +4,7 @@
 mod regressions;
 mod stores;
 
-use sync_testing::{Simulation, simulator::Coverage};
+use sync_testing::simulator::{Coverage, Simulation};
 
 #[test]
 fn the_same_seed_tells_the_same_history_to_the_letter() {

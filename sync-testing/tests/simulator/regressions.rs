@@ -4,7 +4,7 @@
     reason = "a test that cannot be set up has failed"
 )]
 
-use sync_testing::Simulation;
+use sync_testing::simulator::Simulation;
 
 fn holds(seed: u64) {
     let outcome = Simulation::new()

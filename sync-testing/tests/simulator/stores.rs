@@ -10,7 +10,7 @@ use sync_core::{
     error::StoreError,
     store::{MemoryStore, Store},
 };
-use sync_testing::{Simulation, store_suite::Subject};
+use sync_testing::{simulator::Simulation, store_suite::Subject};
 
 /// Forgets everything whenever a database is opened: a store that is not durable.
 struct Forgetful(Arc<AtomicUsize>);

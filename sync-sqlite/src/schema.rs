@@ -81,20 +81,19 @@ fn stored_version(conn: &Connection) -> Attempt<usize> {
 }
 
 /// What enqueueing one edit writes is what a user waits for, and it costs by the pages that it touches. So there are
-/// few: the record and its index, the overlay entry, the row that ties the record to its entries, and one row for the
-/// database.
+/// three: the record's, the last of the entries, and the one that holds the scope's counters.
 ///
-/// - `sync_store_state`: row 0 is the database itself, with the meta row as its state; every other is a scope. The
-///   counts of a scope's entries are kept by triggers, so that no statement can forget them and reading them does not
-///   depend on how many entries there are.
-/// - `sync_store_records` is a rowid table: with random ids and payloads of this size, one that is ordered by its key
-///   costs three times as much to fill.
-/// - `sync_store_entries` is ordered by sequence: a new entry goes to the end, which costs no balancing, and a batch is
-///   read from its scope's start. Its other indexes leave out what was never sent, so that enqueueing writes to none
-///   of them.
-/// - `sync_store_bases` has a row for each record with an overlay: the base, and the sequence numbers of what lies
-///   over it, as a JSON array. It is a rowid table too: what is read and written at a random place is an index that
-///   stays in the cache, however many records have an overlay.
+/// - `sync_store_state`: row 0 is the database itself, with the meta row as its state; every other is a scope. A scope's
+///   counters are kept by triggers on its entries, so that no statement can forget them and reading them does not
+///   depend on how many entries there are: how many stand where, the newest sequence number and mutation id, and how
+///   much was written. The last three hold for the database as the largest and the sum over its rows.
+/// - `sync_store_records` has the records that the app sees. It is a rowid table: with random ids and payloads of this
+///   size, one that is ordered by its key costs three times as much to fill. `entries` names what lies over a record.
+/// - `sync_store_hidden` has that for the records that the app does not see, as their delete is pending.
+/// - `sync_store_entries` is ordered by scope and sequence, both in one number: a scope's queue is read from its start,
+///   and appending to the last scope costs no balancing. Its indexes leave out what was never sent, so that enqueueing
+///   writes to none of them. The oldest entry of each record also holds the record's base, which is thereby written
+///   where a page is written anyway.
 ///
 /// Numbers that are unsigned in the core are stored as the signed integer with the same bits.
 const V1: &str = "
@@ -108,6 +107,8 @@ CREATE TABLE sync_store_state (
     failed INTEGER NOT NULL DEFAULT 0,
     acknowledged INTEGER NOT NULL DEFAULT 0,
     written INTEGER NOT NULL DEFAULT 0,
+    last_seq INTEGER NOT NULL DEFAULT 0,
+    last_mutation BLOB NOT NULL DEFAULT x'',
     state TEXT NOT NULL
 );
 
@@ -125,45 +126,50 @@ CREATE TABLE sync_store_records (
     seq INTEGER,
     generation INTEGER NOT NULL,
     marks INTEGER NOT NULL,
-    payload TEXT NOT NULL
+    payload TEXT NOT NULL,
+    entries ANY
 );
 CREATE UNIQUE INDEX sync_store_records_key ON sync_store_records (scope, type, entity_id);
 
-CREATE TABLE sync_store_bases (
-    id INTEGER PRIMARY KEY,
+CREATE TABLE sync_store_hidden (
     scope INTEGER NOT NULL,
     type INTEGER NOT NULL,
     entity_id BLOB NOT NULL,
-    entries TEXT NOT NULL,
-    schema INTEGER NOT NULL,
-    seq INTEGER,
-    generation INTEGER NOT NULL,
-    payload TEXT
-);
-CREATE UNIQUE INDEX sync_store_bases_key ON sync_store_bases (scope, type, entity_id);
+    entries ANY NOT NULL,
+    PRIMARY KEY (scope, type, entity_id)
+) WITHOUT ROWID;
 
 CREATE TABLE sync_store_entries (
-    seq INTEGER PRIMARY KEY,
-    scope INTEGER NOT NULL,
+    id INTEGER PRIMARY KEY,
+    type INTEGER NOT NULL,
     state INTEGER NOT NULL,
     sent INTEGER NOT NULL,
     doubted INTEGER NOT NULL,
-    type INTEGER NOT NULL,
+    schema INTEGER NOT NULL,
+    edited_at INTEGER NOT NULL,
     mutation BLOB NOT NULL,
     entity_id BLOB NOT NULL,
-    entry TEXT NOT NULL
+    op TEXT NOT NULL,
+    details TEXT NOT NULL,
+    payload TEXT,
+    base_schema INTEGER,
+    base_seq INTEGER,
+    base_generation INTEGER,
+    base TEXT
 );
-CREATE INDEX sync_store_entries_scope ON sync_store_entries (scope);
 CREATE INDEX sync_store_entries_mutation ON sync_store_entries (mutation) WHERE sent;
-CREATE INDEX sync_store_entries_acknowledged ON sync_store_entries (scope) WHERE state = 3;
-CREATE INDEX sync_store_entries_doubted ON sync_store_entries (scope) WHERE doubted;
+CREATE INDEX sync_store_entries_acknowledged ON sync_store_entries (type, entity_id) WHERE state = 3;
+CREATE INDEX sync_store_entries_doubted ON sync_store_entries (type, entity_id) WHERE doubted;
 
 CREATE TRIGGER sync_store_entries_added AFTER INSERT ON sync_store_entries BEGIN
     UPDATE sync_store_state SET
         pending = pending + (new.state = 1),
         failed = failed + (new.state = 2),
-        acknowledged = acknowledged + (new.state = 3)
-    WHERE id = new.scope;
+        acknowledged = acknowledged + (new.state = 3),
+        written = written + 1,
+        last_seq = max(last_seq, new.id & 0xffffffffff),
+        last_mutation = max(last_mutation, new.mutation)
+    WHERE id = new.id >> 40;
 END;
 CREATE TRIGGER sync_store_entries_moved AFTER UPDATE OF state ON sync_store_entries
 WHEN old.state <> new.state BEGIN
@@ -171,14 +177,14 @@ WHEN old.state <> new.state BEGIN
         pending = pending + (new.state = 1) - (old.state = 1),
         failed = failed + (new.state = 2) - (old.state = 2),
         acknowledged = acknowledged + (new.state = 3) - (old.state = 3)
-    WHERE id = new.scope;
+    WHERE id = new.id >> 40;
 END;
 CREATE TRIGGER sync_store_entries_removed AFTER DELETE ON sync_store_entries BEGIN
     UPDATE sync_store_state SET
         pending = pending - (old.state = 1),
         failed = failed - (old.state = 2),
         acknowledged = acknowledged - (old.state = 3)
-    WHERE id = old.scope;
+    WHERE id = old.id >> 40;
 END;
 
 CREATE TABLE sync_store_conflicts (
@@ -253,15 +259,24 @@ JOIN sync_store_types t ON t.id = r.type;
 DROP VIEW IF EXISTS sync_outbox;
 CREATE VIEW sync_outbox AS
 SELECT
-    e.seq AS seq,
-    json_extract(e.entry, '$.mutation.id') AS mutation_id,
+    e.id & 0xffffffffff AS seq,
+    lower(
+            substr(hex(e.mutation), 1, 8) || '-' || substr(hex(e.mutation), 9, 4) || '-'
+            || substr(hex(e.mutation), 13, 4) || '-' || substr(hex(e.mutation), 17, 4) || '-'
+            || substr(hex(e.mutation), 21, 12)) AS mutation_id,
     s.scope AS scope,
     t.name AS entity_type,
-    json_extract(e.entry, '$.mutation.key.entity_id') AS entity_id,
+    CASE typeof(e.entity_id)
+        WHEN 'blob' THEN lower(
+            substr(hex(e.entity_id), 1, 8) || '-' || substr(hex(e.entity_id), 9, 4) || '-'
+            || substr(hex(e.entity_id), 13, 4) || '-' || substr(hex(e.entity_id), 17, 4) || '-'
+            || substr(hex(e.entity_id), 21, 12))
+        ELSE e.entity_id
+    END AS entity_id,
     CASE e.state WHEN 1 THEN 'pending' WHEN 2 THEN 'failed' ELSE 'acknowledged' END AS state,
-    json_extract(e.entry, '$.mutation.edited_at') AS edited_at
+    e.edited_at AS edited_at
 FROM sync_store_entries e
-JOIN sync_store_state s ON s.id = e.scope
+JOIN sync_store_state s ON s.id = e.id >> 40
 JOIN sync_store_types t ON t.id = e.type;
 
 DROP VIEW IF EXISTS sync_scopes;

@@ -172,7 +172,7 @@ impl CursorStore for SqliteStore {
 
     async fn scope(&self, scope: Scope) -> Result<(ScopeRow, Tick), StoreError> {
         self.read("reading a scope", move |rows| {
-            Ok((rows.scope(&scope)?, rows.meta()?.tick))
+            Ok((rows.scope(&scope)?, rows.tick()?))
         })
         .await
     }

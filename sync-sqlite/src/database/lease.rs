@@ -19,7 +19,7 @@ pub(crate) enum Leased {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Heard {
     data_version: Option<i64>,
-    /// How many transactions of others there have been.
+    /// How much others have written.
     written: u64,
     /// The last request.
     request: i64,
@@ -130,7 +130,7 @@ impl Database {
             }
             let written: i64 = rows
                 .conn
-                .prepare_cached("SELECT written FROM sync_store_state WHERE id = 0")?
+                .prepare_cached("SELECT sum(written) FROM sync_store_state")?
                 .query_row([], |row| row.get(0))?;
             let last: i64 = rows
                 .conn

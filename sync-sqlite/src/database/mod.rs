@@ -51,7 +51,7 @@ pub(crate) struct Database {
     /// Whether commits wait for the disk at present, once that was said; see [`Database::flush`].
     flushing: Option<bool>,
     projections: Projections,
-    /// How many of the transactions that `sync_store_state` counts were made here.
+    /// How much of the news that `sync_store_state` counts came from here.
     written: u64,
     kept: Kept,
 }
@@ -139,10 +139,10 @@ impl Database {
                 *kept = writing.finish().0.kept.into_inner().rolled_back();
                 return Ok((answer, Vec::new()));
             }
-            writing.count()?;
+            let counted = writing.count()?;
             let (rows, views) = writing.finish();
             let left_out = commit_projected(transaction, &rows, projections, views, again)?;
-            *written += 1;
+            *written += counted;
             // Only now: what a transaction that is rolled back has kept is not so.
             *kept = rows.kept.into_inner().committed();
             Ok((answer, left_out))

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use rusqlite::params;
 use sync_core::{
     model::{EntityType, MutationId, RecordKey, Scope},
     overlay::{Offer, Stack, Take, check_fence, discard, enqueue, retry, settle, settle_needs},
@@ -14,7 +13,8 @@ use sync_core::{
 
 use super::{
     Database, Flush,
-    scopes::{Rows, signed, unsigned},
+    entries::{entry_ids, seq_of},
+    scopes::Rows,
 };
 use crate::{
     error::{Attempt, Failure},
@@ -122,7 +122,8 @@ struct Head {
     number: i64,
     scope: Scope,
     ahead: VecDeque<(Seq, RecordKey)>,
-    read_to: Seq,
+    /// The row id of the last entry that was read.
+    read_to: Option<i64>,
 }
 
 /// How many entries of a scope are read ahead.
@@ -150,7 +151,7 @@ impl Queue {
                 number,
                 scope,
                 ahead: VecDeque::new(),
-                read_to: Seq(0),
+                read_to: None,
             });
             queue.line_up(rows, queue.scopes.len() - 1)?;
         }
@@ -186,15 +187,17 @@ impl Queue {
 
 impl Head {
     fn read_on(&mut self, rows: &Rows<'_>, types: &BTreeMap<i64, EntityType>) -> Attempt<()> {
+        let (first, last) = entry_ids(self.number)?;
         let mut query = rows.conn.prepare_cached(
-            "SELECT seq, type, entity_id FROM sync_store_entries \
-             WHERE scope = +?1 AND state = 1 AND seq > ?2 ORDER BY seq",
+            "SELECT id, type, entity_id FROM sync_store_entries \
+             WHERE id > +?1 AND id <= +?2 AND state = 1 ORDER BY id",
         )?;
-        let mut found = query.query(params![self.number, signed(self.read_to.0)])?;
+        let from = self.read_to.unwrap_or(first);
+        let mut found = query.query([from, last])?;
         while self.ahead.len() < AHEAD
             && let Some(row) = found.next()?
         {
-            let seq = Seq(unsigned(row.get(0)?));
+            let id = row.get(0)?;
             let number: i64 = row.get(1)?;
             let entity_type = types
                 .get(&number)
@@ -205,8 +208,8 @@ impl Head {
                 entity_type,
                 entity_id: row.get::<_, ReadId>(2)?.0,
             };
-            self.read_to = seq;
-            self.ahead.push_back((seq, key));
+            self.read_to = Some(id);
+            self.ahead.push_back((seq_of(id), key));
         }
         Ok(())
     }

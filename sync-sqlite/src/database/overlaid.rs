@@ -9,6 +9,7 @@ use rusqlite::{OptionalExtension, params};
 use sync_core::model::{EntityId, RecordKey, Scope};
 
 use super::{
+    entries::entry_ids,
     scopes::{Place, Rows},
     writes::Writing,
 };
@@ -61,27 +62,33 @@ impl Overlaid {
 impl Rows<'_> {
     /// The records of a scope that have something in the overlay.
     pub(super) fn overlaid(&self, scope: &Scope) -> Attempt<Overlaid> {
-        let sql = "SELECT type, entity_id FROM sync_store_bases WHERE scope = ?1";
-        self.overlaid_by(scope, sql)
+        self.overlaid_by(scope, "sync_store_entries WHERE TRUE")
     }
 
     /// The records of a scope that have an acknowledged entry.
     pub(super) fn acknowledged(&self, scope: &Scope) -> Attempt<Overlaid> {
-        let sql = "SELECT type, entity_id FROM sync_store_entries WHERE scope = ?1 AND state = 3";
-        self.overlaid_by(scope, sql)
+        self.overlaid_by(
+            scope,
+            "sync_store_entries INDEXED BY sync_store_entries_acknowledged WHERE state = 3",
+        )
     }
 
     /// The records of a scope that have a doubted entry.
     pub(super) fn doubted(&self, scope: &Scope) -> Attempt<Overlaid> {
-        let sql = "SELECT type, entity_id FROM sync_store_entries WHERE scope = ?1 AND doubted";
-        self.overlaid_by(scope, sql)
+        self.overlaid_by(
+            scope,
+            "sync_store_entries INDEXED BY sync_store_entries_doubted WHERE doubted",
+        )
     }
 
-    fn overlaid_by(&self, scope: &Scope, sql: &str) -> Attempt<Overlaid> {
+    fn overlaid_by(&self, scope: &Scope, entries: &str) -> Attempt<Overlaid> {
         let mut overlaid = Overlaid::default();
         if let Some(number) = self.scope_number(scope)? {
-            let mut query = self.conn.prepare_cached(sql)?;
-            let mut rows = query.query([number])?;
+            let (first, last) = entry_ids(number)?;
+            let mut query = self.conn.prepare_cached(&format!(
+                "SELECT type, entity_id FROM {entries} AND id BETWEEN ?1 AND ?2"
+            ))?;
+            let mut rows = query.query([first, last])?;
             while let Some(row) = rows.next()? {
                 let entity_type = row.get(0)?;
                 match row.get_ref(1)?.as_blob() {
@@ -129,7 +136,10 @@ impl Overlay {
             Self::LookedUp => Ok(rows
                 .conn
                 .prepare_cached(
-                    "SELECT 1 FROM sync_store_bases \
+                    "SELECT 1 FROM sync_store_records \
+                     WHERE scope = ?1 AND type = ?2 AND entity_id = ?3 AND entries IS NOT NULL \
+                     UNION ALL \
+                     SELECT 1 FROM sync_store_hidden \
                      WHERE scope = ?1 AND type = ?2 AND entity_id = ?3",
                 )?
                 .query_row(

@@ -13,6 +13,7 @@ use sync_core::{
 
 use super::{
     Database, Flush,
+    entries::entry_ids,
     writes::{REMOVE_RECORD, Writing, encode},
 };
 use crate::{error::Attempt, ids::StoredId};
@@ -144,12 +145,17 @@ impl Writing<'_> {
             self.touch_types(number, scope, &mut touched)?;
             self.view_none(number, scope)?;
             self.forget_overlay();
-            for table in ["records", "bases", "entries"] {
+            for table in ["records", "hidden"] {
                 self.conn.execute(
                     &format!("DELETE FROM sync_store_{table} WHERE scope = ?1"),
                     [number],
                 )?;
             }
+            let (first, last) = entry_ids(number)?;
+            self.conn.execute(
+                "DELETE FROM sync_store_entries WHERE id BETWEEN ?1 AND ?2",
+                [first, last],
+            )?;
         }
         for revoked in &revoked {
             self.conn
@@ -215,12 +221,14 @@ impl Writing<'_> {
         self.forget_overlay();
         self.conn.execute_batch(
             "DELETE FROM sync_store_records;
-             DELETE FROM sync_store_bases;
+             DELETE FROM sync_store_hidden;
              DELETE FROM sync_store_entries;
              DELETE FROM sync_store_conflicts;
              DELETE FROM sync_store_revoked;
              DELETE FROM sync_store_unprojected;
              DELETE FROM sync_store_requests;
+             UPDATE sync_store_state \
+             SET written = (SELECT sum(written) FROM sync_store_state) WHERE id = 0;
              DELETE FROM sync_store_state WHERE id > 0;
              DELETE FROM sync_store_types;",
         )?;

@@ -4,9 +4,10 @@ use std::{cell::RefCell, collections::HashMap};
 
 use rusqlite::{Connection, OptionalExtension};
 use sync_core::{
-    model::{EntityType, RecordKey, Scope},
-    store::{Counts, Meta, ScopeRow},
+    model::{EntityType, MutationId, RecordKey, Scope},
+    store::{Counts, Meta, ScopeRow, Seq, Tick},
 };
+use uuid::Uuid;
 
 use super::{kept::Kept, lists::Lists};
 use crate::{
@@ -45,14 +46,35 @@ impl<'c> Rows<'c> {
         if let Some(meta) = &self.kept.borrow().meta {
             return Ok(meta.clone());
         }
+        let mut meta = self.meta_row()?;
+        // What enqueueing counts is counted in the row of the scope.
+        let mut query = self
+            .conn
+            .prepare_cached("SELECT max(last_seq), max(last_mutation) FROM sync_store_state")?;
+        let (seq, mutation) = query.query_row([], |row| {
+            let mutation = row.get_ref(1)?.as_blob()?;
+            Ok((
+                row.get(0)?,
+                Uuid::from_slice(mutation).ok().map(MutationId::from),
+            ))
+        })?;
+        meta.last_seq = meta.last_seq.max(Seq(unsigned(seq)));
+        meta.last_mutation = meta.last_mutation.max(mutation);
+        self.kept.borrow_mut().meta = Some(meta.clone());
+        Ok(meta)
+    }
+
+    /// The tick, without the rest of the meta row.
+    pub(crate) fn tick(&self) -> Attempt<Tick> {
+        Ok(self.meta_row()?.tick)
+    }
+
+    fn meta_row(&self) -> Attempt<Meta> {
         let meta: String = self
             .conn
             .prepare_cached("SELECT state FROM sync_store_state WHERE id = 0")?
             .query_row([], |row| row.get(0))?;
-        let meta: Meta = serde_json::from_str(&meta)
-            .map_err(|error| Failure::undecodable("the meta row", &error))?;
-        self.kept.borrow_mut().meta = Some(meta.clone());
-        Ok(meta)
+        serde_json::from_str(&meta).map_err(|error| Failure::undecodable("the meta row", &error))
     }
 
     /// The number of a scope; none when nothing is kept about it.

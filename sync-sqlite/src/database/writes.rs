@@ -1,18 +1,22 @@
 //! Storing what a rule of the core has returned.
 
-use std::{cell::RefCell, ops::Deref};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, HashSet},
+    ops::Deref,
+};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, ToSql, params};
 use sync_core::{
-    model::{EntityType, RecordKey, Scope},
+    model::{EntityType, MutationId, Payload, RecordKey, Scope},
     overlay::{EntryWrite, Writes},
     store::{BaseRow, Conflict, Entry, Meta, RecordRow, ScopeRow, Seq},
 };
 
 use super::{
-    entries::{decode_entry, is_doubted, state_number},
+    entries::{encode_details, entry_id, is_doubted, state_number},
     kept::Kept,
-    lists::Lists,
+    lists::{List, Lists, StoredRow},
     project::Views,
     scopes::{Place, Rows, signed},
 };
@@ -29,7 +33,8 @@ pub(crate) struct Writing<'c> {
     projections: &'c Projections,
     views: Views,
     changed: bool,
-    counted: bool,
+    /// How much of what was done is counted as news.
+    counted: u64,
 }
 
 impl<'c> Deref for Writing<'c> {
@@ -72,7 +77,7 @@ impl<'c> Writing<'c> {
             projections,
             views: Views::new(),
             changed: false,
-            counted: false,
+            counted: 0,
         })
     }
 
@@ -93,14 +98,15 @@ impl<'c> Writing<'c> {
         }
     }
 
-    /// Counts the transaction, so that other processes see that there is news.
-    pub(super) fn count(&mut self) -> Attempt<()> {
-        if !self.counted {
+    /// Counts the transaction, so that other processes see that there is news. Returns how much was counted.
+    pub(super) fn count(&mut self) -> Attempt<u64> {
+        if self.counted == 0 {
             self.conn
                 .prepare_cached("UPDATE sync_store_state SET written = written + 1 WHERE id = 0")?
                 .execute([])?;
+            self.counted = 1;
         }
-        Ok(())
+        Ok(self.counted)
     }
 
     /// Whether there is anything to commit.
@@ -127,32 +133,27 @@ impl<'c> Writing<'c> {
         if *writes != Writes::default() {
             self.change();
         }
-        if let Some(meta) = meta {
-            self.put_meta(meta)?;
-        }
         // First of all the scopes: the other rows name them by their number.
         for row in scopes {
             self.put_scope(row)?;
         }
-        let mut lists = self.lists.take();
-        for write in entries {
-            match write {
-                EntryWrite::Put(entry) => self.put_entry(entry, &mut lists)?,
-                EntryWrite::Remove { scope, seq } => self.remove_entry(scope, *seq, &mut lists)?,
-            }
-        }
-        if !bases.is_empty() {
-            self.forget_overlay();
-        }
-        for (key, base) in bases {
-            self.put_base(key, base.as_ref(), &mut lists)?;
-        }
-        for (key, list) in lists.changed() {
-            self.put_list(&key, &list)?;
+        let lists = self.lists_after(writes)?;
+        let added = self.store_entries(entries, bases, &lists)?;
+        if let Some(meta) = meta {
+            self.store_meta(meta, added)?;
         }
         for (key, record) in records {
-            self.put_record(key, record.as_ref())?;
+            self.put_record(key, record.as_ref(), &lists)?;
             self.view(key, record.clone());
+        }
+        let put: HashSet<&RecordKey> = records.iter().map(|(key, _)| key).collect();
+        for (key, list) in lists.changed() {
+            if !put.contains(key) {
+                self.put_list(key, list)?;
+            }
+            if list.comes_or_goes() {
+                self.forget_overlay();
+            }
         }
         for conflict in conflicts {
             self.keep_conflict(conflict)?;
@@ -160,15 +161,112 @@ impl<'c> Writing<'c> {
         Ok(())
     }
 
+    /// Which entries the records have once these writes are stored.
+    fn lists_after(&self, writes: &Writes) -> Attempt<Lists> {
+        let put = writes.entries.iter().filter_map(|write| match write {
+            EntryWrite::Put(entry) => Some(&entry.mutation.key),
+            EntryWrite::Remove { .. } => None,
+        });
+        for key in put.chain(writes.records.iter().map(|(key, _)| key)) {
+            if self.lists.borrow().get(key).is_none() {
+                self.stack(key)?;
+            }
+        }
+        let mut lists = self.lists.take();
+        for write in &writes.entries {
+            match write {
+                EntryWrite::Put(entry) => lists.add(&entry.mutation.key, entry.seq),
+                EntryWrite::Remove { seq, .. } => lists.remove(*seq),
+            }
+        }
+        Ok(lists)
+    }
+
+    /// Stores entries, and the bases that they hold. Returns the newest that was added.
+    fn store_entries(
+        &mut self,
+        entries: &[EntryWrite],
+        bases: &[(RecordKey, Option<BaseRow>)],
+        lists: &Lists,
+    ) -> Attempt<Option<(Seq, MutationId)>> {
+        let mut newest = None;
+        let mut bases: BTreeMap<&RecordKey, Option<&BaseRow>> = bases
+            .iter()
+            .map(|(key, base)| (key, base.as_ref()))
+            .collect();
+        let stays = |key: &RecordKey| !bases.contains_key(key);
+        let moving: Vec<(i64, i64)> = lists
+            .changed()
+            .filter(|(key, _)| stays(key))
+            .filter_map(|(key, list)| Some((key, list.moved_home()?)))
+            .map(|(key, (from, to))| {
+                let scope = self.numbered_scope(&key.scope)?;
+                Ok((entry_id(scope, from)?, entry_id(scope, to)?))
+            })
+            .collect::<Attempt<_>>()?;
+        for write in entries {
+            let EntryWrite::Put(entry) = write else {
+                continue;
+            };
+            let key = &entry.mutation.key;
+            match lists.get(key) {
+                Some(list) if list.is_new(entry.seq) => {
+                    let is_home = list.home() == Some(entry.seq);
+                    let base = if is_home { bases.remove(key) } else { None };
+                    self.add_entry(entry, base.flatten())?;
+                    newest = newest.max(Some((entry.seq, entry.mutation.id)));
+                }
+                _ => self.replace_entry(entry)?,
+            }
+        }
+        for (key, base) in bases {
+            if let (Some(base), Some(home)) = (base, lists.get(key).and_then(List::home)) {
+                let scope = self.numbered_scope(&key.scope)?;
+                self.put_base(entry_id(scope, home)?, base)?;
+            }
+        }
+        for (from, to) in moving {
+            self.move_base(from, to)?;
+        }
+        for write in entries {
+            if let EntryWrite::Remove { scope, seq } = write {
+                let id = entry_id(self.numbered_scope(scope)?, *seq)?;
+                self.conn
+                    .prepare_cached("DELETE FROM sync_store_entries WHERE id = ?1")?
+                    .execute([id])?;
+            }
+        }
+        Ok(newest)
+    }
+
+    /// Stores the meta row, unless all that is new in it is what the entries say that were added.
+    fn store_meta(&mut self, meta: &Meta, added: Option<(Seq, MutationId)>) -> Attempt<()> {
+        let before = self.meta()?;
+        let said = added.is_some_and(|(seq, id)| {
+            *meta
+                == Meta {
+                    last_seq: seq,
+                    last_mutation: Some(id),
+                    ..before
+                }
+        });
+        if said {
+            self.kept.borrow_mut().meta = Some(meta.clone());
+            Ok(())
+        } else {
+            self.put_meta(meta)
+        }
+    }
+
     pub(super) fn put_meta(&mut self, meta: &Meta) -> Attempt<()> {
         self.change();
         self.conn
             .prepare_cached(
-                "UPDATE sync_store_state SET state = ?1, written = written + ?2 WHERE id = 0",
+                "UPDATE sync_store_state SET state = ?1, written = written + 1 WHERE id = 0",
             )?
-            .execute(params![encode(meta)?, !self.counted])?;
+            .execute([encode(meta)?])?;
         self.kept.borrow_mut().meta = Some(meta.clone());
-        self.counted = true;
+        self.counted += 1;
         Ok(())
     }
 
@@ -184,142 +282,182 @@ impl<'c> Writing<'c> {
         Ok(())
     }
 
-    fn put_base(&self, key: &RecordKey, base: Option<&BaseRow>, lists: &mut Lists) -> Attempt<()> {
-        let place = self.placed(key)?;
-        let list = lists.take(self, key)?;
-        let Some(base) = base else {
-            self.conn
-                .prepare_cached(
-                    "DELETE FROM sync_store_bases WHERE scope = ?1 AND type = ?2 AND entity_id = ?3",
-                )?
-                .execute(params![place.scope, place.entity_type, place.id])?;
-            return Ok(());
-        };
-        let (payload, schema) = match &base.payload {
-            Some((payload, schema)) => (Some(payload.as_str()), schema.0),
-            None => (None, 0),
-        };
-        self.conn
-            .prepare_cached(
-                "INSERT INTO sync_store_bases \
-                 (scope, type, entity_id, entries, schema, seq, generation, payload) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
-                 ON CONFLICT (scope, type, entity_id) DO UPDATE SET \
-                 entries = excluded.entries, schema = excluded.schema, seq = excluded.seq, \
-                 generation = excluded.generation, payload = excluded.payload",
-            )?
-            .execute(params![
-                place.scope,
-                place.entity_type,
-                place.id,
-                encode(&list)?,
-                schema,
-                base.seq.map(signed),
-                signed(base.generation.0),
-                payload,
-            ])?;
-        Ok(())
-    }
-
-    /// Stores which entries a record has, where its base stays as it is.
-    fn put_list(&self, key: &RecordKey, list: &[Seq]) -> Attempt<()> {
-        let place = self.placed(key)?;
-        self.conn
-            .prepare_cached(
-                "UPDATE sync_store_bases SET entries = ?4 \
-                 WHERE scope = ?1 AND type = ?2 AND entity_id = ?3",
-            )?
-            .execute(params![
-                place.scope,
-                place.entity_type,
-                place.id,
-                encode(&list)?
-            ])?;
-        Ok(())
-    }
-
-    fn put_entry(&self, entry: &Entry, lists: &mut Lists) -> Attempt<()> {
+    fn add_entry(&mut self, entry: &Entry, base: Option<&BaseRow>) -> Attempt<()> {
         let place = self.placed(&entry.mutation.key)?;
-        let json = encode(entry)?;
-        let is_new = lists.add(self, &entry.mutation.key, entry.seq)?;
-        if !is_new {
-            self.conn
-                .prepare_cached(
-                    "UPDATE sync_store_entries SET state = ?3, sent = ?4, doubted = ?5, entry = ?6 \
-                     WHERE scope = ?1 AND seq = ?2",
-                )?
-                .execute(params![
-                    place.scope,
-                    signed(entry.seq.0),
-                    state_number(entry.kind()),
-                    entry.was_sent(),
-                    is_doubted(entry),
-                    json,
-                ])?;
-            return Ok(());
-        }
+        let base = BaseColumns::of(base);
         self.conn
             .prepare_cached(
                 "INSERT INTO sync_store_entries \
-                 (scope, seq, state, sent, doubted, entry, type, mutation, entity_id) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                 (id, state, sent, doubted, schema, edited_at, op, details, payload, \
+                  type, mutation, entity_id, base_schema, base_seq, base_generation, base) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
             )?
             .execute(params![
-                place.scope,
-                signed(entry.seq.0),
+                entry_id(place.scope, entry.seq)?,
                 state_number(entry.kind()),
                 entry.was_sent(),
                 is_doubted(entry),
-                json,
+                entry.mutation.schema.0,
+                entry.mutation.edited_at.as_millis(),
+                entry.mutation.op.name(),
+                encode_details(entry)?,
+                entry.mutation.op.payload().map(Payload::as_str),
                 place.entity_type,
                 entry.mutation.id.as_uuid().as_bytes(),
                 place.id,
+                base.schema,
+                base.seq,
+                base.generation,
+                base.payload,
+            ])?;
+        self.counted += 1;
+        Ok(())
+    }
+
+    fn replace_entry(&self, entry: &Entry) -> Attempt<()> {
+        let scope = self.numbered_scope(&entry.mutation.key.scope)?;
+        self.conn
+            .prepare_cached(
+                "UPDATE sync_store_entries SET state = ?2, sent = ?3, doubted = ?4, schema = ?5, \
+                 edited_at = ?6, op = ?7, details = ?8, payload = ?9 WHERE id = ?1",
+            )?
+            .execute(params![
+                entry_id(scope, entry.seq)?,
+                state_number(entry.kind()),
+                entry.was_sent(),
+                is_doubted(entry),
+                entry.mutation.schema.0,
+                entry.mutation.edited_at.as_millis(),
+                entry.mutation.op.name(),
+                encode_details(entry)?,
+                entry.mutation.op.payload().map(Payload::as_str),
             ])?;
         Ok(())
     }
 
-    fn remove_entry(&self, scope: &Scope, seq: Seq, lists: &mut Lists) -> Attempt<()> {
-        let number = self.numbered_scope(scope)?;
-        let gone = self
-            .conn
+    fn put_base(&self, home: i64, base: &BaseRow) -> Attempt<()> {
+        let base = BaseColumns::of(Some(base));
+        self.conn
             .prepare_cached(
-                "DELETE FROM sync_store_entries WHERE scope = ?1 AND seq = ?2 RETURNING entry",
+                "UPDATE sync_store_entries \
+                 SET base_schema = ?2, base_seq = ?3, base_generation = ?4, base = ?5 WHERE id = ?1",
             )?
-            .query_map(params![number, signed(seq.0)], |row| {
-                row.get::<_, String>(0)
-            })?
-            .next()
-            .transpose()?;
-        if let Some(entry) = gone {
-            let key = decode_entry(&entry)?.mutation.key;
-            lists.remove(self, &key, seq)?;
-        }
+            .execute(params![
+                home,
+                base.schema,
+                base.seq,
+                base.generation,
+                base.payload
+            ])?;
         Ok(())
     }
 
-    fn put_record(&self, key: &RecordKey, record: Option<&RecordRow>) -> Attempt<()> {
-        let place = self.placed(key)?;
-        match record {
-            Some(record) => {
-                self.conn.prepare_cached(PUT_RECORD)?.execute(params![
-                    place.scope,
-                    place.entity_type,
-                    place.id,
-                    record.schema.0,
-                    record.seq.map(signed),
-                    signed(record.generation.0),
-                    record.marks.bits(),
-                    record.payload.as_str(),
-                ])?;
+    /// Moves a base on to the next entry of its record, before the one goes that held it.
+    fn move_base(&self, from: i64, to: i64) -> Attempt<()> {
+        self.conn
+            .prepare_cached(
+                "UPDATE sync_store_entries SET (base_schema, base_seq, base_generation, base) = \
+                 (SELECT base_schema, base_seq, base_generation, base \
+                  FROM sync_store_entries WHERE id = ?1) WHERE id = ?2",
+            )?
+            .execute([from, to])?;
+        Ok(())
+    }
+
+    /// Stores what the app sees of a record, with the list of its entries.
+    fn put_record(
+        &self,
+        key: &RecordKey,
+        record: Option<&RecordRow>,
+        lists: &Lists,
+    ) -> Attempt<()> {
+        let Some(list) = lists.get(key) else {
+            return Ok(());
+        };
+        let Some(record) = record else {
+            if let StoredRow::Shown(row) = list.row {
+                self.conn
+                    .prepare_cached("DELETE FROM sync_store_records WHERE id = ?1")?
+                    .execute([row])?;
             }
-            None => {
-                self.conn.prepare_cached(REMOVE_RECORD)?.execute(params![
-                    place.scope,
-                    place.entity_type,
-                    place.id
-                ])?;
-            }
+            return self.put_hidden(key, list);
+        };
+        let columns = params![
+            record.schema.0,
+            record.seq.map(signed),
+            signed(record.generation.0),
+            record.marks.bits(),
+            record.payload.as_str(),
+            list.entries(),
+        ];
+        if let StoredRow::Shown(row) = list.row {
+            let columns: Vec<&dyn ToSql> = columns.iter().copied().chain([&row as _]).collect();
+            self.conn
+                .prepare_cached(
+                    "UPDATE sync_store_records SET schema = ?1, seq = ?2, generation = ?3, \
+                     marks = ?4, payload = ?5, entries = ?6 WHERE id = ?7",
+                )?
+                .execute(columns.as_slice())?;
+            return Ok(());
         }
+        if list.row == StoredRow::Hidden {
+            self.remove_hidden(key)?;
+        }
+        let place = self.placed(key)?;
+        let key = params![place.scope, place.entity_type, place.id];
+        let columns: Vec<&dyn ToSql> = columns.iter().chain(key).copied().collect();
+        self.conn
+            .prepare_cached(
+                "INSERT INTO sync_store_records \
+                 (schema, seq, generation, marks, payload, entries, scope, type, entity_id) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            )?
+            .execute(columns.as_slice())?;
+        Ok(())
+    }
+
+    /// Stores which entries a record has, where what the app sees of it stays.
+    fn put_list(&self, key: &RecordKey, list: &List) -> Attempt<()> {
+        let StoredRow::Shown(row) = list.row else {
+            return self.put_hidden(key, list);
+        };
+        self.conn
+            .prepare_cached("UPDATE sync_store_records SET entries = ?2 WHERE id = ?1")?
+            .execute(params![row, list.entries()])?;
+        Ok(())
+    }
+
+    /// Stores which entries a record has that the app does not see.
+    fn put_hidden(&self, key: &RecordKey, list: &List) -> Attempt<()> {
+        if list.is_empty() {
+            return if list.row == StoredRow::Hidden {
+                self.remove_hidden(key)
+            } else {
+                Ok(())
+            };
+        }
+        let place = self.placed(key)?;
+        self.conn
+            .prepare_cached(
+                "INSERT OR REPLACE INTO sync_store_hidden (scope, type, entity_id, entries) \
+                 VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![
+                place.scope,
+                place.entity_type,
+                place.id,
+                list.entries()
+            ])?;
+        Ok(())
+    }
+
+    fn remove_hidden(&self, key: &RecordKey) -> Attempt<()> {
+        let place = self.placed(key)?;
+        self.conn
+            .prepare_cached(
+                "DELETE FROM sync_store_hidden WHERE scope = ?1 AND type = ?2 AND entity_id = ?3",
+            )?
+            .execute(params![place.scope, place.entity_type, place.id])?;
         Ok(())
     }
 
@@ -364,6 +502,30 @@ impl<'c> Writing<'c> {
         let number = self.conn.last_insert_rowid();
         self.kept.borrow_mut().keep_new_type(entity_type, number);
         Ok(number)
+    }
+}
+
+/// A base as the columns of the entry that holds it.
+#[derive(Default)]
+struct BaseColumns<'b> {
+    schema: Option<u32>,
+    seq: Option<i64>,
+    generation: Option<i64>,
+    payload: Option<&'b str>,
+}
+
+impl<'b> BaseColumns<'b> {
+    fn of(base: Option<&'b BaseRow>) -> Self {
+        let Some(base) = base else {
+            return Self::default();
+        };
+        let payload = base.payload.as_ref();
+        Self {
+            schema: Some(payload.map_or(0, |(_, schema)| schema.0)),
+            seq: base.seq.map(signed),
+            generation: Some(signed(base.generation.0)),
+            payload: payload.map(|(payload, _)| payload.as_str()),
+        }
     }
 }
 

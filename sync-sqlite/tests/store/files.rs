@@ -219,7 +219,7 @@ async fn a_damaged_row_is_an_error_that_shows_nothing_of_it() {
     enqueue(&store, &key("a", "1"), create("1"), 1).await;
     let conn = Connection::open(&path).unwrap();
     conn.execute(
-        "UPDATE sync_store_entries SET entry = '{\"seq\":\"a secret\"}'",
+        "UPDATE sync_store_entries SET details = '{\"again\":\"a secret\"}'",
         [],
     )
     .unwrap();

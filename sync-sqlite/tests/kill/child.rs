@@ -31,7 +31,9 @@ pub(crate) struct Orders {
 
 impl Orders {
     pub(crate) fn history(&self) -> History {
-        History::new(self.seed).with_pages_of(self.large)
+        History::new(self.seed)
+            .with_pages_of(self.large)
+            .with_sweeps_of(2)
     }
 }
 

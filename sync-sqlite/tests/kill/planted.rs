@@ -38,7 +38,7 @@ fn leave(path: &Path, times: usize) -> Vec<Report> {
 }
 
 fn history() -> History {
-    History::new(2)
+    History::new(2).with_sweeps_of(2)
 }
 
 /// What the oracle says of a file, after these reports.

@@ -6,33 +6,18 @@
 use std::time::UNIX_EPOCH;
 
 use futures::executor::block_on;
-use sync_core::store::MemoryStore;
 use sync_sqlite::SqliteStore;
-use sync_testing::store_suite::{Contents, History};
+use sync_testing::store_suite::History;
 
 const STEPS: u64 = 40;
 
 async fn compare(seed: u64) {
     // A store in one thread, whose calls are complete after one poll.
     let sqlite = SqliteStore::in_memory().inline().open().await.unwrap();
-    let memory = MemoryStore::new();
-    let history = History::new(seed).with_pages_of(50);
-    let mut fence = history.begin(&sqlite).await.unwrap();
-    let mut led = history.begin(&memory).await.unwrap();
-    let mut steps = String::new();
-    for n in 0..STEPS {
-        let answer = history.step(n, &sqlite, &mut fence).await;
-        let expected = history.step(n, &memory, &mut led).await;
-        steps += &format!("{n:>4} {expected:?}\n");
-        assert!(
-            answer == expected && fence == led,
-            "history {seed}, after\n{steps}the answer is\n     {answer:?}"
-        );
-        let held = Contents::read(&sqlite).await.unwrap();
-        let reference = Contents::read(&memory).await.unwrap();
-        if let Some(difference) = held.difference(&reference) {
-            panic!("history {seed}, after\n{steps}{difference}");
-        }
+    // This store sweeps in the order of the memory store.
+    let history = History::new(seed).with_pages_of(50).with_sweeps_of(2);
+    if let Err(failure) = history.compare(&sqlite, STEPS).await {
+        panic!("{failure}");
     }
 }
 

@@ -100,6 +100,7 @@ macro_rules! __store_cases {
                 edits_enqueued_together_are_enqueued_all_or_none
                 entries_keep_the_order_of_the_store_over_scopes_and_after_reopening
                 an_edit_merges_into_the_unsent_last_entry_of_its_record
+                an_edit_merges_into_the_last_pending_entry_past_settled_ones
                 an_edit_is_not_merged_past_another_record
                 a_create_and_its_delete_that_were_never_sent_leave_nothing
                 a_create_and_its_delete_over_what_was_sent_stay_a_delete

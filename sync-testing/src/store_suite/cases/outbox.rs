@@ -1,13 +1,15 @@
 //! What becomes of an edit until it is sent.
 
+use std::collections::BTreeSet;
+
 use sync_core::{
     error::StoreErrorKind,
     model::{Account, Op, Scope, Version},
-    store::{Counts, Edit, EnqueueRequest, Enqueued, EntryFilter, EntryKind, Marks},
+    store::{Counts, Edit, EnqueueRequest, Enqueued, EntryFilter, EntryKind, Marks, Pick},
 };
 
 use crate::store_suite::{
-    database::{Database, Device, account, applied, edit, json, key, rejected, state},
+    database::{Database, Device, account, applied, edit, ids, json, key, rejected, state},
     failure::{Outcome, equal, fails, holds, succeeds},
     held::Held,
 };
@@ -98,6 +100,34 @@ pub(super) async fn an_edit_merges_into_the_unsent_last_entry_of_its_record(
     equal("the entry's operation", op, Op::Create(state("three")?))?;
     let word = device.word("a").await?;
     equal("the view", word.as_deref(), Some("three"))
+}
+
+pub(super) async fn an_edit_merges_into_the_last_pending_entry_past_settled_ones(
+    database: &Database<'_>,
+) -> Outcome {
+    let device = database.open().await?;
+    let unsent = device.create("a", "one").await?;
+    let later = [
+        device.create("b", "b").await?,
+        device.create("c", "c").await?,
+    ];
+    let skip = BTreeSet::from([key("a")]);
+    let pick = Pick {
+        skip,
+        ..Pick::default()
+    };
+    let taken = device.store.take(device.taking(pick, 10, u64::MAX)).await?;
+    equal("what is sent", ids(&taken), later.to_vec())?;
+    device.answer(later[0], applied(1)).await?;
+    device.answer(later[1], rejected()).await?;
+    let device = database.reopen(device).await?;
+    equal(
+        "the entry of a second edit, nothing pending being behind the first,",
+        device.update("a", "two").await?,
+        unsent,
+    )?;
+    let op = device.entry(unsent).await?.mutation.op;
+    equal("the entry's operation", op, Op::Create(state("two")?))
 }
 
 pub(super) async fn an_edit_is_not_merged_past_another_record(database: &Database<'_>) -> Outcome {

@@ -1,8 +1,13 @@
 //! What a call returned, to be compared.
 
-use std::{any::Any, fmt, sync::Arc};
+use std::{any::Any, collections::BTreeSet, fmt, sync::Arc};
 
-use sync_core::error::{StoreError, StoreErrorKind};
+use sync_core::{
+    error::{StoreError, StoreErrorKind},
+    model::Scope,
+};
+
+use super::difference::Difference;
 
 /// What a step of a [`History`](super::History) returned: equal if the calls and their answers are equal, errors by
 /// their kind.
@@ -14,6 +19,8 @@ pub struct Answer {
     call: &'static str,
     /// Of a page that was applied.
     changes: Option<usize>,
+    /// None: perhaps all.
+    scopes: Option<BTreeSet<Scope>>,
     asked: Arc<dyn fmt::Debug + Send + Sync>,
     outcome: Result<Arc<dyn Returned>, StoreErrorKind>,
 }
@@ -43,6 +50,7 @@ impl Answer {
         Self {
             call,
             changes: None,
+            scopes: None,
             asked,
             outcome: match outcome {
                 Ok(returned) => Ok(Arc::new(returned)),
@@ -59,11 +67,53 @@ impl Answer {
         }
     }
 
+    /// The call was about these scopes, or perhaps about all.
+    pub(super) fn about(self, scopes: Option<BTreeSet<Scope>>) -> Self {
+        Self { scopes, ..self }
+    }
+
+    pub(super) fn shares_a_scope_with(&self, other: &Self) -> bool {
+        match (&self.scopes, &other.scopes) {
+            (Some(mine), Some(theirs)) => !mine.is_disjoint(theirs),
+            _ => true,
+        }
+    }
+
+    /// The call, without what it returned.
+    pub(super) fn name(&self) -> String {
+        match self.changes {
+            Some(changes) => format!("{} of {changes} changes", self.call),
+            None => self.call.to_owned(),
+        }
+    }
+
+    /// What was called with what.
+    pub(super) fn asked(&self) -> String {
+        format!("{:?}", self.asked)
+    }
+
+    /// Where two differ that are not equal.
+    pub(super) fn differs_from(&self, other: &Self) -> Difference {
+        let place = format!("what {} returns", self.call);
+        if self.call != other.call {
+            return Difference::of("the call", &self.call, &other.call);
+        }
+        match (&self.outcome, &other.outcome) {
+            (Ok(mine), Ok(theirs)) => Difference::of(&place, mine, theirs),
+            (mine, theirs) => Difference {
+                place,
+                mine: format!("{mine:?}"),
+                theirs: format!("{theirs:?}"),
+            },
+        }
+    }
+
     /// What the step depends on could not be read.
     pub(super) fn unread(error: &StoreError) -> Self {
         Self {
             call: "reading",
             changes: None,
+            scopes: None,
             asked: Arc::new(error.to_string()),
             outcome: Err(error.kind().clone()),
         }
@@ -95,11 +145,7 @@ impl PartialEq for Answer {
 
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.call)?;
-        if let Some(changes) = self.changes {
-            write!(f, " of {changes} changes")?;
-        }
-        write!(f, " -> {:?}", self.outcome)
+        write!(f, "{} -> {:?}", self.name(), self.outcome)
     }
 }
 

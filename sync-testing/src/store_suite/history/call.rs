@@ -1,18 +1,24 @@
 //! The calls of a history: which one a step makes, and how it is made.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use sync_core::{
     error::StoreError,
     model::{Account, MutationId, RecordKey, Scope},
     store::{
         ApplyRequest, EnqueueRequest, EntryFilter, Fence, SettleRequest, Settlement, Stamp, Store,
-        TakeRequest,
+        SweepOutcome, TakeRequest,
     },
     time::Timestamp,
 };
 
-use super::{ACCOUNT, Answer, dice::Dice, step::Step};
+use super::{ACCOUNT, Answer, History, dice::Dice, step::Step};
+
+/// More records than a history has.
+const ALL: u32 = 1_000_000;
+
+/// More calls than a sweep takes that comes to its end at all.
+const MANY: usize = 1_000;
 
 /// A call that writes.
 #[derive(Clone, Debug)]
@@ -23,6 +29,7 @@ pub(super) enum Call {
     Apply(ApplyRequest),
     Resync(Scope, bool, Fence),
     Sweep(Scope, u32, Fence),
+    SweepToTheEnd(Scope, Fence),
     Purge(Scope, Timestamp, Fence),
     Wipe(bool),
     Retry(RecordKey, Stamp),
@@ -48,7 +55,7 @@ impl Call {
     pub(super) async fn plan(
         dice: &Dice,
         n: u64,
-        large: u64,
+        history: &History,
         store: &dyn Store,
         fence: Fence,
     ) -> Result<Self, StoreError> {
@@ -75,13 +82,17 @@ impl Call {
             }
             108..148 => {
                 let (row, tick) = store.scope(scope).await?;
-                let large = if dice.one_in(12) { large } else { 0 };
+                let large = if dice.one_in(12) { history.large } else { 0 };
                 Self::Apply(step.apply(row, tick, large)?)
             }
             148..154 => Self::Resync(scope, dice.one_in(3), fence),
             154..169 => {
-                let limit = if dice.one_in(3) { 1_000_000 } else { 2 };
-                Self::Sweep(scope, limit, fence)
+                let all = dice.one_in(3);
+                match history.sweeps {
+                    Some(records) if !all => Self::Sweep(scope, records, fence),
+                    Some(_) => Self::Sweep(scope, ALL, fence),
+                    None => Self::SweepToTheEnd(scope, fence),
+                }
             }
             169..173 => Self::Purge(scope, step.now(), fence),
             173..179 => Self::Retry(step.record(), step.stamp()),
@@ -101,14 +112,38 @@ impl Call {
         })
     }
 
+    /// The scopes that it is about; none when that is for the store to say.
+    fn scopes(&self) -> Option<BTreeSet<Scope>> {
+        Some(match self {
+            Self::Enqueue(request) => {
+                let keys = request.edits.iter().map(|edit| &edit.key);
+                keys.map(|key| key.scope.clone()).collect()
+            }
+            Self::Apply(request) => BTreeSet::from([request.scope.clone()]),
+            Self::Resync(scope, ..)
+            | Self::Sweep(scope, ..)
+            | Self::SweepToTheEnd(scope, _)
+            | Self::Purge(scope, ..) => BTreeSet::from([scope.clone()]),
+            Self::Retry(key, _) | Self::Discard(key) => BTreeSet::from([key.scope.clone()]),
+            Self::Take(request) => BTreeSet::from([request.pick.only.clone()?]),
+            Self::Settle(_)
+            | Self::Wipe(_)
+            | Self::AcknowledgeConflicts(_)
+            | Self::AcknowledgeRevoked(_)
+            | Self::Lead
+            | Self::Bind => return None,
+        })
+    }
+
     pub(super) async fn make(self, store: &dyn Store, fence: &mut Fence) -> Answer {
         let asked = Arc::new(self.clone());
+        let scopes = self.scopes();
         macro_rules! made {
             ($method:ident($($argument:expr),*)) => {
                 Answer::new(stringify!($method), asked, store.$method($($argument),*).await)
             };
         }
-        match self {
+        let answer = match self {
             Self::Enqueue(request) => made!(enqueue(request)),
             Self::Take(request) => made!(take(request)),
             Self::Settle(request) => made!(settle(request)),
@@ -118,6 +153,9 @@ impl Call {
             }
             Self::Resync(scope, new_epoch, fence) => made!(resync(scope, new_epoch, fence)),
             Self::Sweep(scope, limit, fence) => made!(sweep(scope, limit, fence)),
+            Self::SweepToTheEnd(scope, fence) => {
+                Answer::new("sweep", asked, swept(store, scope, fence).await)
+            }
             Self::Purge(scope, at, fence) => made!(purge(scope, at, fence)),
             Self::Wipe(force) => made!(wipe(force)),
             Self::Retry(key, stamp) => made!(retry(key, stamp)),
@@ -131,6 +169,21 @@ impl Call {
                 let led = led.map(|new| *fence = new);
                 Answer::new("lead", asked, led)
             }
+        };
+        answer.about(scopes)
+    }
+}
+
+/// Sweeps until the store says that it is done.
+async fn swept(store: &dyn Store, scope: Scope, fence: Fence) -> Result<SweepOutcome, StoreError> {
+    let mut all = SweepOutcome::default();
+    for _ in 0..MANY {
+        let step = store.sweep(scope.clone(), ALL, fence).await?;
+        all.done = step.done;
+        all.touched.merge(step.touched);
+        if all.done {
+            break;
         }
     }
+    Ok(all)
 }

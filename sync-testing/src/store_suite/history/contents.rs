@@ -1,6 +1,6 @@
 //! All that can be read after a history.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use sync_core::{
     error::StoreError,
@@ -10,6 +10,7 @@ use sync_core::{
 
 use super::{
     Answer,
+    difference::Difference,
     step::{IDS, SCOPES, TYPES},
 };
 use crate::store_suite::held::Held;
@@ -83,31 +84,52 @@ impl Contents {
         Ok(Self { held, read })
     }
 
-    /// The first thing in which two differ, in words; none if they are equal.
+    /// The first thing in which this store's contents and the memory store's differ, in words; none if they are
+    /// equal.
     #[must_use]
-    pub fn difference(&self, other: &Self) -> Option<String> {
-        let parts = [
-            differ("scopes", &self.held.scopes, &other.held.scopes),
-            differ("entries", &self.held.entries, &other.held.entries),
-            differ("records", &self.held.records, &other.held.records),
-            differ("conflicts", &self.held.conflicts, &other.held.conflicts),
-            differ("revoked", &self.held.revoked, &other.held.revoked),
-            differ("reads", &self.read, &other.read),
+    pub fn difference(&self, reference: &Self) -> Option<String> {
+        let Difference {
+            place,
+            mine,
+            theirs,
+        } = self.first_difference(reference)?;
+        Some(format!(
+            "{place}: this store has {mine}, the memory store {theirs}"
+        ))
+    }
+
+    pub(super) fn first_difference(&self, reference: &Self) -> Option<Difference> {
+        let (mine, theirs) = (&self.held, &reference.held);
+        let lists = [
+            differ("scopes", &mine.scopes, &theirs.scopes),
+            differ("entries", &mine.entries, &theirs.entries),
+            differ("records", &mine.records, &theirs.records),
+            differ("conflicts", &mine.conflicts, &theirs.conflicts),
+            differ("revoked", &mine.revoked, &theirs.revoked),
         ];
-        let first = parts.into_iter().flatten().next();
-        first.or_else(|| (self != other).then(|| "the counts differ".to_owned()))
+        let counts = (mine.counts != theirs.counts)
+            .then(|| Difference::of("counts of all scopes", &mine.counts, &theirs.counts));
+        let mut reads = self.read.iter().zip(&reference.read);
+        let read = || {
+            let (mine, theirs) = reads.find(|(mine, theirs)| mine != theirs)?;
+            let mut difference = mine.differs_from(theirs);
+            difference.place = format!("{}, asked with {}", difference.place, theirs.asked());
+            Some(difference)
+        };
+        let first = lists.into_iter().flatten().next();
+        first.or(counts).or_else(read)
     }
 }
 
 /// The first row that two lists do not have in common.
-fn differ<T: PartialEq + std::fmt::Debug>(what: &str, mine: &[T], theirs: &[T]) -> Option<String> {
+fn differ<T: PartialEq + fmt::Debug>(what: &str, mine: &[T], theirs: &[T]) -> Option<Difference> {
     let longer = mine.len().max(theirs.len());
     let at = (0..longer).find(|n| mine.get(*n) != theirs.get(*n))?;
-    Some(format!(
-        "of {} and {} {what}, number {at} is {:?} in one and {:?} in the other",
-        mine.len(),
-        theirs.len(),
-        mine.get(at),
-        theirs.get(at)
-    ))
+    let (found, expected) = (mine.len(), theirs.len());
+    let place = if found == expected {
+        format!("{what}, number {at} of {found}")
+    } else {
+        format!("{what}, number {at} of {found} here and {expected} there")
+    };
+    Some(Difference::of(&place, &mine.get(at), &theirs.get(at)))
 }

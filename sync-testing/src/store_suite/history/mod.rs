@@ -2,8 +2,10 @@
 
 mod answer;
 mod call;
+mod compare;
 mod contents;
 mod dice;
+mod difference;
 mod step;
 mod verdict;
 
@@ -24,7 +26,8 @@ const ACCOUNT: &str = "ann";
 ///
 /// A step is decided by the seed, its number and what the store holds, and by nothing else. So two stores that are
 /// taken through the same steps give the same [`Answer`]s and show the same [`Contents`], the
-/// [memory store](sync_core::store::MemoryStore) being the reference; also in two processes, one of which is killed:
+/// [memory store](sync_core::store::MemoryStore) being the reference, as in [`compare`](Self::compare); also in two
+/// processes, one of which is killed:
 ///
 /// ```
 /// use sync_core::store::MemoryStore;
@@ -48,13 +51,18 @@ const ACCOUNT: &str = "ann";
 pub struct History {
     seed: u64,
     large: u64,
+    sweeps: Option<u32>,
 }
 
 impl History {
     /// The history of this seed, with pages of a few changes.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { seed, large: 0 }
+        Self {
+            seed,
+            large: 0,
+            sweeps: None,
+        }
     }
 
     /// As this one, but some pages have so many changes.
@@ -62,6 +70,20 @@ impl History {
     pub fn with_pages_of(self, changes: u64) -> Self {
         Self {
             large: changes,
+            ..self
+        }
+    }
+
+    /// As this one, but a step that sweeps makes one call, of so many records or of all.
+    ///
+    /// Without it such a step sweeps to the end, in as many calls as it takes, since the order of a sweep is the
+    /// store's affair, and so is where it has come to. With it, two stores are equal only if they sweep in the same
+    /// order: the memory store's, which is that of the keys. Whoever kills a process wants it, since then every step
+    /// makes one call that writes.
+    #[must_use]
+    pub fn with_sweeps_of(self, records: u32) -> Self {
+        Self {
+            sweeps: Some(records),
             ..self
         }
     }
@@ -75,14 +97,15 @@ impl History {
         store.lead(Account::from(ACCOUNT)).await
     }
 
-    /// Makes the call of this number. It reads what the call depends on, then makes the one call that writes.
+    /// Makes the call of this number. It reads what the call depends on, then makes the one call that writes (but for
+    /// sweeps, see [`with_sweeps_of`](Self::with_sweeps_of)).
     ///
     /// `fence` is the token of whoever leads, which no role shows; a step that takes the lead puts the new one there.
     pub async fn step(&self, n: u64, store: &dyn Store, fence: &mut Fence) -> Answer {
         let dice = Dice::new(self.seed, n);
         let planned = match self.after_a_wipe(n) {
             Some(call) => Ok(call),
-            None => Call::plan(&dice, n, self.large, store, *fence).await,
+            None => Call::plan(&dice, n, self, store, *fence).await,
         };
         match planned {
             Ok(call) => call.make(store, fence).await,
@@ -140,7 +163,7 @@ mod tests {
         let mut calls = BTreeMap::<&str, u64>::new();
         block_on(async {
             for seed in 0..20 {
-                let history = History::new(seed).with_pages_of(30);
+                let history = History::new(seed).with_pages_of(30).with_sweeps_of(2);
                 let store = MemoryStore::new();
                 let mut fence = history.begin(&store).await.unwrap();
                 for n in 0..200 {

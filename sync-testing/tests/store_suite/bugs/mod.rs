@@ -55,6 +55,7 @@ planted! {
         edits_enqueued_together_are_enqueued_all_or_none: EnqueuesOneByOne, "each edit is a transaction of its own";
         entries_keep_the_order_of_the_store_over_scopes_and_after_reopening: ListsScopeByScope, "entries are read from an index of scopes, and come by scope";
         an_edit_merges_into_the_unsent_last_entry_of_its_record: NeverReplacesAnEntry, "an entry that is there already is not written over";
+        an_edit_merges_into_the_last_pending_entry_past_settled_ones: TakesAnyLastEntryForTheTail, "the last entry of a scope is taken for its tail, whatever its state";
         an_edit_is_not_merged_past_another_record: MergesPastOthers, "an edit merges into any unsent entry of its record";
         a_create_and_its_delete_that_were_never_sent_leave_nothing: NeverDeletesAnEntry, "entries that are to go are not deleted";
         a_create_and_its_delete_over_what_was_sent_stay_a_delete: CancelsOverWhatWasSent, "an unsent create and its delete cancel, whatever lies beneath";

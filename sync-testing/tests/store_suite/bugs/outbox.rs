@@ -96,6 +96,30 @@ impl Bug for NeverReplacesAnEntry {
 }
 
 #[derive(Default)]
+pub(super) struct TakesAnyLastEntryForTheTail;
+
+#[async_trait]
+impl Bug for TakesAnyLastEntryForTheTail {
+    async fn enqueue(
+        &self,
+        store: &MemoryStore,
+        mut request: EnqueueRequest,
+    ) -> Result<Vec<Enqueued>, StoreError> {
+        let entries = store.entries(EntryFilter::default()).await?;
+        if entries.last().is_none_or(Entry::is_pending) {
+            return store.enqueue(request).await;
+        }
+        // Behind a pending entry of another record, nothing is merged into.
+        let mut other = request.edits[0].clone();
+        other.key = RecordKey::new(other.key.scope, "other", "other");
+        request.edits.insert(0, other);
+        let mut outcomes = store.enqueue(request).await?;
+        outcomes.remove(0);
+        Ok(outcomes)
+    }
+}
+
+#[derive(Default)]
 pub(super) struct MergesPastOthers;
 
 #[async_trait]

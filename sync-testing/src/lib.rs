@@ -2,7 +2,7 @@
 //!
 //! | for | there is |
 //! | --- | --- |
-//! | apps | [`TestServer`]: the real server's logic and any number of devices in one process, on a clock of their own |
+//! | apps | `TestServer`: the real server's logic and any number of devices in one process, on a clock of their own |
 //! | transports, and whoever must decide each answer | [`ScriptedTransport`] |
 //! | stores | [`mod@store_suite`]: the cases that decide whether a store is right; [`FaultyStore`]: fails or stops at the call that a test names |
 //! | engines, stores and servers together | `simulator`: whole histories of devices, users and faults, decided by a seed |
@@ -37,7 +37,7 @@
 //!
 //! # Features
 //!
-//! `server` (default) brings the server's logic along, for [`TestServer`] and the `simulator`. Without it the crate needs nothing but
+//! `server` (default) brings the server's logic along, for `TestServer` and the `simulator`. Without it the crate needs nothing but
 //! the core, and compiles for wasm32.
 
 mod clock;

@@ -23,6 +23,10 @@ pub(crate) const STAGES: &[Stage] = &[Stage {
             let mut doc = p.cargo("doc --workspace --all-features --no-deps");
             run(doc.env("RUSTDOCFLAGS", "-D warnings"))
         }),
+        Step::one("docs of sync-testing without its server", |p| {
+            let mut doc = p.cargo("doc --package sync-testing --no-default-features --no-deps");
+            run(doc.env("RUSTDOCFLAGS", "-D warnings"))
+        }),
         Step::many("examples", examples::run_all),
         Step::one("histories with fresh seeds", examples::simulate),
         Step::one("benchmarks, once and small", |p| {

@@ -14,7 +14,7 @@
 //! | `apply` | [`apply`] | the scope, the stacks of those records of the page that have an overlay, and those that [`apply_needs`] names |
 //! | `resync` | [`resync`] | the scope, and with a new epoch the stacks with acknowledged entries |
 //! | `sweep` | [`sweep_end`] | the scope |
-//! | `purge` | [`purge`] | the scope and its pending and failed entries |
+//! | `purge` | [`purge`] | the scope and its entries |
 
 mod apply;
 mod confirm;

@@ -90,15 +90,16 @@ pub fn sweep_end(loaded: Loaded, scope: &Scope) -> Writes {
     work.finish()
 }
 
-/// The scope's row after a purge, and what was not synced. Loaded are the scope and its pending and failed
-/// entries; the store removes the scope's records, bases and entries.
+/// The scope's row after a purge, to be stored in place of the old one, and what was not synced. Loaded must be the
+/// scope; `entries` are all of it, those that the server has applied being left out here. The store removes the scope's
+/// records, bases and entries.
 ///
 /// # Errors
 /// `Fenced`.
 pub fn purge(
     loaded: &Loaded,
     scope: &Scope,
-    unsynced: Vec<Entry>,
+    entries: Vec<Entry>,
     at: Timestamp,
     fence: Fence,
 ) -> Result<(ScopeRow, Vec<Revoked>), StoreError> {
@@ -107,7 +108,7 @@ pub fn purge(
         .scopes
         .get(scope)
         .map_or(loaded.meta.first_generation, |row| row.generation);
-    let revoked = unsynced
+    let revoked = entries
         .into_iter()
         .filter(|entry| !entry.is_acknowledged())
         .map(|entry| Revoked {

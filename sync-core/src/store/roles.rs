@@ -51,7 +51,8 @@ pub trait Outbox: Send + Sync {
     /// Not to be repeated blindly: a second call is a second edit. Rules: [`crate::overlay::enqueue`].
     ///
     /// # Errors
-    /// `Moved`, when an edit names what it expects to find and finds something else; `OtherAccount`; `Full`.
+    /// `Moved`, when an edit names what it expects to find and finds something else; `OtherAccount`; `Invalid`, when
+    /// the database is not bound; `Full`.
     async fn enqueue(&self, request: EnqueueRequest) -> Result<Vec<Enqueued>, StoreError>;
 
     /// Returns the next batch in order and marks each of its entries as sent, in the same transaction.
@@ -116,7 +117,8 @@ pub trait CursorStore: Send + Sync {
     /// Raises the fence and returns the new token: whoever held an older one is refused from here on.
     ///
     /// # Errors
-    /// `OtherAccount`, or `Invalid` after a wipe: the database must be bound to this account.
+    /// `OtherAccount`, or `Invalid` before the first [`bind`](Self::bind) and after a wipe: the database must be bound
+    /// to this account.
     async fn lead(&self, account: Account) -> Result<Fence, StoreError>;
 
     /// What is kept about a scope (a fresh row, when that is nothing yet) and the settle counter, read together.
@@ -158,8 +160,9 @@ pub trait ChangeApplier: Send + Sync {
         fence: Fence,
     ) -> Result<Touched, StoreError>;
 
-    /// Removes, after a resync's pull has drained, up to `limit` of the records that it did not bring; to be
-    /// called until `done`. Where it stopped is stored: after a crash it goes on from there.
+    /// Looks, after a resync's pull has drained, at the next `limit` records in an order of the store's, and removes
+    /// those that the pull did not bring; to be called until `done`, which is said by the call that finds no record
+    /// left to look at. Where it stopped is stored: after a crash it goes on from there.
     ///
     /// # Errors
     /// `Fenced`.
@@ -171,7 +174,7 @@ pub trait ChangeApplier: Send + Sync {
     ) -> Result<SweepOutcome, StoreError>;
 
     /// Removes a scope's records, bases, cursor and overlay, and raises its generation. What was not synced is
-    /// moved, in the same transaction, to the list of [`Conflicts::revoked`].
+    /// moved, in the same transaction, to the list of [`Conflicts::revoked`]. Its conflicts stay.
     ///
     /// # Errors
     /// `Fenced`.

@@ -114,7 +114,7 @@ pub(crate) fn holds(condition: bool, what: &str) -> Outcome {
     if condition {
         return Ok(());
     }
-    Err(Failure::broken(format!("it should hold that {what}")))
+    Err(Failure::broken(format!("not so: {what}")))
 }
 
 /// Demands that two values are equal; `what` says what they are.

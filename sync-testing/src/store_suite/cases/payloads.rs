@@ -11,12 +11,17 @@ use crate::store_suite::{
     failure::{Outcome, equal, holds},
 };
 
+#[track_caller]
 fn is_same(what: &str, found: Option<&Payload>, expected: &Payload) -> Outcome {
     if found.is_some_and(|found| found.same_json(expected)) {
         return Ok(());
     }
-    let beginning: String = expected.as_str().chars().take(60).collect();
-    Err(Failure::broken(format!("{what} should be {beginning:?}")))
+    let beginning = |payload: &Payload| payload.as_str().chars().take(60).collect::<String>();
+    Err(Failure::broken(format!(
+        "{what}: the payload should be the JSON {:?}, and is {:?}",
+        beginning(expected),
+        found.map(beginning)
+    )))
 }
 
 /// Demands that payloads come back from everywhere: edited and pulled, from the view, the outbox and beneath an

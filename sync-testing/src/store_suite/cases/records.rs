@@ -150,7 +150,7 @@ pub(super) async fn what_is_not_there_is_none_and_looking_leaves_nothing(
     let (nowhere, store) = (Scope::from("nowhere"), &device.store);
     let row = device.scope("nowhere").await?;
     let fresh = ScopeRow::new(nowhere.clone(), row.generation);
-    holds(row == fresh, "of an unknown scope nothing is known")?;
+    equal("the row of an unknown scope", row, fresh)?;
     equal("a record", device.row("nowhere/a").await?, None)?;
     let found = listed(&device, ("nowhere", "log"), None, None).await?;
     equal("the list", found.len(), 0)?;

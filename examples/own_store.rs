@@ -664,7 +664,8 @@ impl Subject for Folder {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> examples::Result {
-    let report = store_suite::check_with(&Folder::new()?, |case, failure| match failure {
+    let folder = Folder::new()?;
+    let report = store_suite::check_with(&folder, |case, failure| match failure {
         None => println!("ok      {}", case.name()),
         Some(failure) => println!("FAILED  {}: {failure}", case.name()),
     });

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | apps | `TestServer`: the real server's logic and any number of devices in one process, on a clock of their own |
 //! | transports, and whoever must decide each answer | [`ScriptedTransport`] |
+//! | backends | `backend`, with the feature of this name: drives any server over HTTP and says what it keeps and what not |
 //! | stores | [`mod@store_suite`]: the cases that decide whether a store is right; [`FaultyStore`]: fails or stops at the call that a test names |
 //! | engines, stores and servers together | `simulator`: whole histories of devices, users and faults, decided by a seed |
 //! | all | [`VirtualClock`] and [`SeededEntropy`]: time and randomness that a test owns |
@@ -39,7 +40,11 @@
 //!
 //! `server` (default) brings the server's logic along, for `TestServer` and the `simulator`. Without it the crate needs nothing but
 //! the core, and compiles for wasm32.
+//!
+//! `backend` brings the HTTP client along, and no server. Native only.
 
+#[cfg(feature = "backend")]
+pub mod backend;
 mod clock;
 mod entropy;
 mod faulty;

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::Result;
@@ -13,6 +14,9 @@ use crate::tally::Tally;
 
 /// Examples that serve until they are stopped: they are built, not run.
 const ENDLESS: &[&str] = &["device", "server"];
+
+/// Asks a server: it is run against the example `server`, which must keep every point.
+const CHECK: &str = "check_backend";
 
 /// An example is a demonstration: one that takes longer than this hangs, on a busy machine too.
 const LIMIT: Duration = Duration::from_secs(180);
@@ -30,6 +34,10 @@ pub(crate) fn run_all(project: &Project) -> Result<Tally> {
         .iter()
         .filter(|example| !ENDLESS.contains(&example.as_str()))
     {
+        if example == CHECK {
+            tally += Tally::of_one(check_server(&programs));
+            continue;
+        }
         let mut program = Command::new(programs.join(example));
         tally += Tally::of_one(run_within(LIMIT, program.current_dir(&project.root)));
     }
@@ -40,6 +48,51 @@ pub(crate) fn run_all(project: &Project) -> Result<Tally> {
 pub(crate) fn simulate(project: &Project) -> Result {
     let mut simulate = project.cargo("run --release --package simulate --example simulate");
     run(simulate.args(["--", "--from", "fresh", "--seeds", "5000"]))
+}
+
+/// Puts the example server, on a file of its own, to the suite of backends.
+fn check_server(programs: &Path) -> Result {
+    let folder = std::env::temp_dir().join(format!("check-backend-{}", std::process::id()));
+    fs::create_dir_all(&folder)?;
+    let mut server = Command::new(programs.join("server"))
+        .args(["--listen", "127.0.0.1:0", "--member", "empty=alice"])
+        .current_dir(&folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let checked = address(&mut server).and_then(|address| {
+        let mut check = Command::new(programs.join(CHECK));
+        check.arg(address).args([
+            "--account",
+            "alice",
+            "--token",
+            "alice-token",
+            "--other-account",
+            "bob",
+            "--other-token",
+            "bob-token",
+            "--empty-scope",
+            "empty",
+        ]);
+        run_within(LIMIT, &mut check)
+    });
+    server.kill()?;
+    server.wait()?;
+    fs::remove_dir_all(&folder)?;
+    checked
+}
+
+/// Where the server listens, once it does.
+fn address(server: &mut Child) -> Result<String> {
+    let stdout = server.stdout.take().ok_or("the server's output is gone")?;
+    let mut line = String::new();
+    BufReader::new(stdout).read_line(&mut line)?;
+    let words = line.split([' ', ';']);
+    let mut addresses = words.filter(|word| word.starts_with("http://"));
+    let address = addresses
+        .next()
+        .ok_or_else(|| format!("no address in {line:?}"))?;
+    Ok(address.to_owned())
 }
 
 /// The names of the examples: each file beside `lib.rs` is one.

@@ -91,8 +91,9 @@ pub(super) fn parse(text: &str) -> Option<Timestamp> {
     Some(Timestamp::from_millis(iso.local - iso.offset()?))
 }
 
-/// A time as a date in UTC.
-pub(super) fn format(at: Timestamp) -> String {
+/// A time as a feed writes it: a date in UTC, as `2026-11-22T13:13:08.870Z`.
+#[must_use]
+pub fn format(at: Timestamp) -> String {
     Iso {
         local: at.as_millis(),
         separator: 'T',

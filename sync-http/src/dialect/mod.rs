@@ -12,6 +12,7 @@ mod pull;
 mod push;
 
 pub use feed::{Feed, Form, PullSettings, PushSettings, RefusalSettings};
+pub use iso::format as iso_date;
 pub use pull::ChangeNote;
 pub use push::Unplaced;
 

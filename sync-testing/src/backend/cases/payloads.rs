@@ -1,0 +1,84 @@
+//! What is passed on as it came.
+
+use sync_core::model::{EntityId, Op, Payload};
+use sync_core::transport::Verdict;
+
+use super::{
+    super::{
+        failure::{Broken, Outcome, equal, holds},
+        session::{MANY, word},
+        trial::Trial,
+    },
+    Case, Feeds, case,
+};
+
+const GROUP: &str = "payloads and answers";
+
+pub(super) const CASES: &[Case] = &[
+    case!(
+        GROUP,
+        a_payload_comes_back_character_by_character,
+        "key order, white space, integers beyond a double and the spelling of numbers are as they were sent"
+    )
+    .feeds(Feeds::Unpromised("a feed's server may write a record anew")),
+    case!(
+        GROUP,
+        any_characters_will_do_in_an_id,
+        "quotes, slashes, white space, a null character and emoji in an entity id, as they were sent"
+    )
+    .feeds(Feeds::Unpromised("a feed's server may want ids of a form of its own")),
+    case!(
+        GROUP,
+        answers_are_not_to_be_cached,
+        "Cache-Control: no-store with pages, answers and refusals"
+    )
+    .feeds(Feeds::Unpromised("a feed does not say so")),
+];
+
+async fn a_payload_comes_back_character_by_character(trial: &Trial<'_>) -> Outcome {
+    let scope = trial.scope().await?;
+    let me = trial.me();
+    let id = trial.id();
+    let plain = trial.payload(&scope, &id, "odd").as_str().to_owned();
+    let inside = plain.trim_start_matches('{').trim_end_matches('}');
+    let odd = format!(
+        "{{ \"z\": 1.0,\t\"a\":12345678901234567890123, \"e\":1E-7 ,\"u\":\"\\u00e9\\/\", {inside} }}"
+    );
+    let payload = Payload::parse(odd.as_str()).map_err(|error| Broken::new(error.to_string()))?;
+    me.apply_one(&trial.edit(&scope, &id, Op::Create(payload)))
+        .await?;
+    let change = me.newest(&scope, &id).await?;
+    let found = change.as_ref().and_then(|change| change.op.payload());
+    equal("the record", found.map(Payload::as_str), Some(odd.as_str()))?;
+    Ok(format!("{} characters", odd.len()))
+}
+
+async fn any_characters_will_do_in_an_id(trial: &Trial<'_>) -> Outcome {
+    let scope = trial.scope().await?;
+    let me = trial.me();
+    let odd = format!("\"'/?&#%20 \\\t\u{0}\u{1f37c}é{}", trial.id().as_str());
+    let id = EntityId::from(odd);
+    let verdict = me.push_one(&trial.create(&scope, &id, "odd")).await?;
+    holds(matches!(verdict, Verdict::Applied { .. }), || {
+        word(&verdict)
+    })?;
+    let newest = me.newest(&scope, &id).await?;
+    holds(newest.is_some(), || "no change has this id".to_owned())?;
+    Ok("applied, and pulled under the same id".to_owned())
+}
+
+async fn answers_are_not_to_be_cached(trial: &Trial<'_>) -> Outcome {
+    let scope = trial.scope().await?;
+    let me = trial.me();
+    let create = trial.create(&scope, &trial.id(), "kept by nobody");
+    let asks = [
+        ("a page", me.pull_ask(&scope, None, MANY)),
+        ("answers", me.post(me.body(&me.request(&[create]))?)),
+        ("a refusal", me.post("")),
+    ];
+    for (what, ask) in asks {
+        let seen = me.send(ask).await?;
+        equal(what, seen.header("cache-control"), "no-store")?;
+    }
+    Ok("no-store".to_owned())
+}

@@ -16,9 +16,14 @@ pub(super) struct Package {
     pub(super) licence: String,
 }
 
-/// The packages, on any target, of the tree that `selection` tells `cargo tree` to print.
+/// The packages, on any target and with all features, of the tree that `selection` tells `cargo tree` to print.
 pub(super) fn packages(project: &Project, selection: &str) -> Result<BTreeSet<Package>> {
-    let tree = format!("tree --all-features --target all --prefix none {selection} --format");
+    chosen_packages(project, &format!("--all-features {selection}"))
+}
+
+/// As [`packages`], with the features that `selection` names.
+pub(super) fn chosen_packages(project: &Project, selection: &str) -> Result<BTreeSet<Package>> {
+    let tree = format!("tree --target all --prefix none {selection} --format");
     let tree = output(project.cargo(&tree).arg("{p}|{f}|{l}"))?;
     Ok(tree.lines().filter_map(package).collect())
 }

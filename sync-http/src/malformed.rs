@@ -20,16 +20,21 @@ const PATH_DEPTH: usize = 3;
 const MISSING: &str = "missing field";
 
 impl Malformed {
-    pub(crate) fn of(body: &str, error: &serde_json::Error) -> Self {
+    /// What serde says about a body. A field is named if `is_name` knows it: any other name is the body's own.
+    pub(crate) fn of(
+        body: &str,
+        error: &serde_json::Error,
+        is_name: impl Fn(&str) -> bool,
+    ) -> Self {
         let (line, column) = (error.line(), error.column());
         let problem = problem(error);
         let mut path = path_at(body, offset(body, line, column));
         if problem.starts_with(MISSING) {
             // The parser stands behind the last field that is there, which is not at fault.
-            path.pop_if(|step| matches!(step, Step::Key(_)));
+            path.leave_field();
         }
         Self {
-            field: render(&path),
+            field: path.render(is_name),
             line,
             column,
             problem,
@@ -83,7 +88,12 @@ fn problem(error: &serde_json::Error) -> String {
     } else if message.starts_with("duplicate field") {
         "a field comes twice".to_owned()
     } else if let Some((_, expected)) = message.rsplit_once(", expected ") {
-        format!("expected {expected}")
+        // The names of Rust's types say nothing to who writes the other side.
+        let is_object = expected.starts_with("struct ");
+        format!(
+            "expected {}",
+            if is_object { "an object" } else { expected }
+        )
     } else {
         "an invalid value".to_owned()
     }
@@ -105,9 +115,62 @@ enum Step {
     Index(usize),
 }
 
+/// The way to a value: its first steps, and how many more there are.
+#[derive(Default)]
+struct Path {
+    steps: Vec<Step>,
+    beneath: usize,
+}
+
+impl Path {
+    fn enter(&mut self, step: Step) {
+        if self.steps.len() < PATH_DEPTH {
+            self.steps.push(step);
+        } else {
+            self.beneath += 1;
+        }
+    }
+
+    fn leave(&mut self) {
+        match self.beneath.checked_sub(1) {
+            Some(beneath) => self.beneath = beneath,
+            None => drop(self.steps.pop()),
+        }
+    }
+
+    /// From a field to the object that it is in.
+    fn leave_field(&mut self) {
+        if self.beneath == 0 {
+            self.steps.pop_if(|step| matches!(step, Step::Key(_)));
+        }
+    }
+
+    /// The last step, unless it lies too deep to be shown.
+    fn last(&mut self) -> Option<&mut Step> {
+        self.steps.last_mut().filter(|_| self.beneath == 0)
+    }
+
+    /// The way as text: `changes[3].seq`.
+    fn render(&self, is_name: impl Fn(&str) -> bool) -> String {
+        let mut path = String::new();
+        for step in &self.steps {
+            match step {
+                Step::Key(key) if !is_name(key) => break,
+                Step::Key(key) if path.is_empty() => path.clone_from(key),
+                Step::Key(key) => {
+                    path.push('.');
+                    path.push_str(key);
+                }
+                Step::Index(index) => path.push_str(&format!("[{index}]")),
+            }
+        }
+        path
+    }
+}
+
 /// The way to the value that holds this offset.
-fn path_at(body: &str, offset: usize) -> Vec<Step> {
-    let mut steps: Vec<Step> = Vec::new();
+fn path_at(body: &str, offset: usize) -> Path {
+    let mut path = Path::default();
     let mut string: Option<usize> = None;
     let mut escaped = false;
     let mut last = "";
@@ -126,39 +189,20 @@ fn path_at(body: &str, offset: usize) -> Vec<Step> {
         }
         match byte {
             b'"' => string = Some(at + 1),
-            b'{' => steps.push(Step::Key(String::new())),
-            b'[' => steps.push(Step::Index(0)),
-            b'}' | b']' => {
-                steps.pop();
-            }
-            b':' if steps.len() <= PATH_DEPTH => {
-                if let Some(Step::Key(key)) = steps.last_mut() {
+            b'{' => path.enter(Step::Key(String::new())),
+            b'[' => path.enter(Step::Index(0)),
+            b'}' | b']' => path.leave(),
+            b':' => {
+                if let Some(Step::Key(key)) = path.last() {
                     last.clone_into(key);
                 }
             }
-            b',' => match steps.last_mut() {
+            b',' => match path.last() {
                 Some(Step::Key(key)) => key.clear(),
                 Some(Step::Index(index)) => *index += 1,
                 None => {}
             },
             _ => {}
-        }
-    }
-    steps
-}
-
-/// The way as text: `changes[3].seq`.
-fn render(steps: &[Step]) -> String {
-    let mut path = String::new();
-    for step in steps.iter().take(PATH_DEPTH) {
-        match step {
-            Step::Key(key) if key.is_empty() => break,
-            Step::Key(key) if path.is_empty() => path.clone_from(key),
-            Step::Key(key) => {
-                path.push('.');
-                path.push_str(key);
-            }
-            Step::Index(index) => path.push_str(&format!("[{index}]")),
         }
     }
     path
@@ -179,7 +223,8 @@ mod tests {
         struct Body {
             changes: Vec<Row>,
         }
-        Malformed::of(body, &serde_json::from_str::<Body>(body).unwrap_err()).to_string()
+        let error = serde_json::from_str::<Body>(body).unwrap_err();
+        Malformed::of(body, &error, |name| ["changes", "seq"].contains(&name)).to_string()
     }
 
     #[test]
@@ -192,11 +237,15 @@ mod tests {
             refused("{\"changes\":[{}]}"),
             "missing field `seq` in changes[0] at line 1 column 14"
         );
+        assert_eq!(refused("7"), "expected an object at line 1 column 1");
     }
 
     #[test]
     fn nothing_of_the_body_is_quoted() {
         for body in [
+            r#"{"my secret":tru}"#,
+            r#"{"changes":[{"my secret":{"secret":tru}}]}"#,
+            r#"{"changes":[{"seq":1,"op":"my secret":}"#,
             r#"{"changes":[{"seq":"my secret"}]}"#,
             r#"{"changes":"my secret, expected secret"}"#,
             r#"{"changes":[{"seq":1}], "secret" 1}"#,

@@ -142,6 +142,49 @@ pub enum Form {
     Number,
 }
 
+impl PullSettings {
+    /// Whether a field has this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        let fields = [
+            &self.changes,
+            &self.entity_type,
+            &self.entity_id,
+            &self.op,
+            &self.payload,
+            &self.next,
+        ];
+        let optional = [&self.version, &self.made_at, &self.has_more];
+        let optional = optional.into_iter().flatten();
+        fields
+            .into_iter()
+            .chain(optional)
+            .any(|field| field == name)
+    }
+}
+
+impl PushSettings {
+    /// Whether a field has this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        let fields = [
+            &self.mutations,
+            &self.mutation_id,
+            &self.entity_type,
+            &self.entity_id,
+            &self.op,
+            &self.payload,
+            &self.results,
+            &self.status,
+            &self.record,
+            &self.reason,
+        ];
+        let optional = self.new_cursor.iter();
+        fields
+            .into_iter()
+            .chain(optional)
+            .any(|field| field == name)
+    }
+}
+
 impl Feed {
     /// The preset for a server with `?babyId=1&cursor=…` and `newCursor`: no has-more flag, no limit.
     #[must_use]

@@ -1,9 +1,10 @@
 //! JSON objects whose field names are settings: read without copying, and written.
 
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
 
 use serde::{
-    Deserialize, Serialize, Serializer,
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{SeqAccess, Visitor},
     ser::{SerializeMap, SerializeSeq},
 };
 use serde_json::value::RawValue;
@@ -31,9 +32,9 @@ impl<'a> Object<'a> {
         serde_json::from_str(text).ok()
     }
 
-    /// The object that a body is.
-    pub(super) fn body(body: &'a str) -> Result<Self, Malformed> {
-        serde_json::from_str(body).map_err(|error| Malformed::of(body, &error))
+    /// The object that a body is; its fields have such names.
+    pub(super) fn body(body: &'a str, is_name: impl Fn(&str) -> bool) -> Result<Self, Malformed> {
+        serde_json::from_str(body).map_err(|error| Malformed::of(body, &error, is_name))
     }
 
     /// A field; one that is null counts as one that is not there.
@@ -82,20 +83,45 @@ impl<'a> Object<'a> {
         self.raw(name).map(|raw| Payload::from_raw(body, raw))
     }
 
-    /// A list of objects, each turned into what `read` makes of it.
+    /// A list of objects, each turned into what `read` makes of it before the next one is parsed: many small
+    /// objects take far more memory than their text.
     pub(super) fn list<T>(
         &self,
         name: &str,
         mut read: impl FnMut(&Self) -> Result<T, Malformed>,
     ) -> Result<Vec<T>, Malformed> {
         let raw = self.raw(name).ok_or_else(|| missing(name))?;
-        let objects: Vec<Self> = serde_json::from_str(raw.get())
+        let mut list = Ok(Vec::new());
+        let each = Each(|object: Self| {
+            if let Ok(values) = &mut list {
+                match read(&object) {
+                    Ok(value) => values.push(value),
+                    Err(error) => list = Err(error.within(&format!("{name}[{}]", values.len()))),
+                }
+            }
+        });
+        serde_json::Deserializer::from_str(raw.get())
+            .deserialize_seq(each)
             .map_err(|_| Malformed::field(name, "expected a list of objects"))?;
-        objects
-            .iter()
-            .enumerate()
-            .map(|(at, object)| read(object).map_err(|e| e.within(&format!("{name}[{at}]"))))
-            .collect()
+        list
+    }
+}
+
+/// Hands over the objects of a list one by one.
+struct Each<F>(F);
+
+impl<'de, F: FnMut(Object<'de>)> Visitor<'de> for Each<F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of objects")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<(), A::Error> {
+        while let Some(object) = list.next_element()? {
+            (self.0)(object);
+        }
+        Ok(())
     }
 }
 

@@ -74,7 +74,7 @@ impl Feed {
     /// [`Malformed`], with the place.
     pub fn decode_page(&self, body: &Arc<str>) -> Result<Page, Malformed> {
         let names = &self.pull;
-        let page = Object::body(body)?;
+        let page = Object::body(body, |name| names.has(name))?;
         Ok(Page {
             changes: page.list(&names.changes, |change| self.decode_change(body, change))?,
             next: Cursor::new(page.text(body, &names.next)?.detached()),

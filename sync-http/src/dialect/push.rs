@@ -98,7 +98,7 @@ impl Feed {
     /// # Errors
     /// [`Malformed`], with the place.
     pub fn decode_push(&self, body: &Arc<str>) -> Result<Vec<Unplaced>, Malformed> {
-        Object::body(body)?.list(&self.push.mutations, |mutation| {
+        Object::body(body, |name| self.push.has(name))?.list(&self.push.mutations, |mutation| {
             self.decode_mutation(body, mutation)
         })
     }
@@ -191,12 +191,13 @@ impl Feed {
     /// # Errors
     /// [`Malformed`], with the place.
     pub fn decode_answers(&self, body: &Arc<str>) -> Result<PushAnswer, Malformed> {
-        let answers = Object::body(body)?.list(&self.push.results, |result| {
-            Ok(Answer {
-                id: self.mutation_id(result)?,
-                verdict: self.decode_verdict(body, result)?,
-            })
-        })?;
+        let answers =
+            Object::body(body, |name| self.push.has(name))?.list(&self.push.results, |result| {
+                Ok(Answer {
+                    id: self.mutation_id(result)?,
+                    verdict: self.decode_verdict(body, result)?,
+                })
+            })?;
         Ok(PushAnswer {
             answers,
             verdict_retention: None,

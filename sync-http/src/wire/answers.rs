@@ -9,7 +9,7 @@ use sync_core::{
     transport::{Answer, PushAnswer, ServerRecord, Verdict},
 };
 
-use super::{VersionBody, as_millis, is_zero, raw};
+use super::{VersionBody, as_millis, is_zero, raw, read};
 use crate::Malformed;
 
 /// The answers to a batch.
@@ -92,8 +92,7 @@ impl AnswersBody<'_> {
     /// # Errors
     /// [`Malformed`], with the place.
     pub fn decode(body: &Arc<str>) -> Result<PushAnswer, Malformed> {
-        let answers: AnswersBody<'_> =
-            serde_json::from_str(body).map_err(|error| Malformed::of(body, &error))?;
+        let answers: AnswersBody<'_> = read(body)?;
         Ok(PushAnswer {
             answers: answers
                 .answers

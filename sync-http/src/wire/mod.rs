@@ -30,6 +30,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use sync_core::model::{Account, InvalidPayload, Payload};
 
+use crate::Malformed;
+
 /// A field that may hold nothing in our types, and must be there on the wire.
 fn required<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
@@ -37,6 +39,47 @@ where
     T: Deserialize<'de>,
 {
     T::deserialize(deserializer).map(Some)
+}
+
+/// Every name of a field in these bodies.
+const NAMES: [&str; 31] = [
+    "account",
+    "after",
+    "ageMs",
+    "answers",
+    "base",
+    "by",
+    "changes",
+    "cursors",
+    "entityId",
+    "epoch",
+    "group",
+    "hasMore",
+    "id",
+    "mutationId",
+    "mutations",
+    "next",
+    "op",
+    "overwritten",
+    "payload",
+    "reason",
+    "record",
+    "resync",
+    "retryAfterMs",
+    "schema",
+    "scope",
+    "seq",
+    "through",
+    "type",
+    "verdict",
+    "verdictRetentionMs",
+    "version",
+];
+
+/// A body of the project's own protocol.
+fn read<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T, Malformed> {
+    serde_json::from_str(body)
+        .map_err(|error| Malformed::of(body, &error, |name| NAMES.contains(&name)))
 }
 
 /// The payload as a part of a body that is being written.

@@ -13,7 +13,7 @@ use sync_core::{
     transport::PullRequest,
 };
 
-use super::{PULL_PATH, as_millis, is_zero, query_of, raw, required};
+use super::{PULL_PATH, as_millis, is_zero, query_of, raw, read, required};
 use crate::Malformed;
 
 /// The parameters of a pull.
@@ -155,8 +155,7 @@ impl PageBody<'_> {
     /// # Errors
     /// [`Malformed`], with the place.
     pub fn decode(body: &Arc<str>) -> Result<Page, Malformed> {
-        let page: PageBody<'_> =
-            serde_json::from_str(body).map_err(|error| Malformed::of(body, &error))?;
+        let page: PageBody<'_> = read(body)?;
         let changes = page
             .changes
             .into_iter()

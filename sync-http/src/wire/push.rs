@@ -14,7 +14,7 @@ use sync_core::{
     transport::{Outgoing, PushRequest},
 };
 
-use super::{as_millis, raw};
+use super::{as_millis, raw, read};
 use crate::Malformed;
 
 /// A batch of mutations.
@@ -116,8 +116,7 @@ impl PushBody<'_> {
     /// [`Malformed`], with the place.
     #[allow(clippy::result_large_err, reason = "the good mutations are no smaller")]
     pub fn decode(body: &Arc<str>, received: Timestamp) -> Result<ReceivedPush, Malformed> {
-        let push: PushBody<'_> =
-            serde_json::from_str(body).map_err(|error| Malformed::of(body, &error))?;
+        let push: PushBody<'_> = read(body)?;
         Ok(ReceivedPush {
             account: Account::from(&*push.account),
             cursors: push

@@ -28,7 +28,7 @@ pub(crate) const STAGES: &[Stage] = &[Stage {
             run(doc.env("RUSTDOCFLAGS", "-D warnings"))
         }),
         Step::many("examples", examples::run_all),
-        Step::one("histories with fresh seeds", examples::simulate),
+        Step::one("whole histories", examples::simulate),
         Step::one("benchmarks, once and small", |p| {
             run(p
                 .cargo("test --package benches --benches")

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     error::StoreError,
-    model::{Account, Change, Epoch, MutationId, Page, RecordKey},
+    model::{Account, Change, Epoch, MutationId, Page, RecordKey, Scope},
     store::{
         Applied, ApplyOutcome, ApplyRequest, BaseRow, Conflict, EntryState, Meta, Resolution,
         ScopeRow,
@@ -34,7 +34,8 @@ pub enum Planned {
 pub enum ApplyNeeds {
     /// None.
     Page,
-    /// Those with an acknowledged entry: the last page of a pull may let them go.
+    /// Those with an acknowledged entry: the last page of a pull may let them go, and the first page that names an
+    /// epoch shows whether the server still knows of them.
     Acknowledged,
     /// All of the scope that have an overlay: with the last page of a resync, a base that it did not bring is
     /// gone.
@@ -44,7 +45,10 @@ pub enum ApplyNeeds {
 /// Which stacks of a scope a page needs, beside those of its own records that have an overlay.
 #[must_use]
 pub fn apply_needs(scope: Option<&ScopeRow>, page: &Page) -> ApplyNeeds {
-    if page.has_more {
+    let first_epoch = scope.is_none_or(|scope| scope.epochs.is_empty()) && page.epoch.is_some();
+    if page.has_more && first_epoch {
+        ApplyNeeds::Acknowledged
+    } else if page.has_more {
         ApplyNeeds::Page
     } else if scope.is_some_and(|scope| scope.resync.is_some()) {
         ApplyNeeds::Overlaid
@@ -75,7 +79,8 @@ pub fn apply(loaded: Loaded, request: &ApplyRequest) -> Result<Planned, StoreErr
         return Ok(Planned::Not(ApplyOutcome::Stale));
     }
     if let Some(epoch) = &request.page.epoch
-        && !enter_epoch(&mut scope, epoch)
+        && (!enter_epoch(&mut scope, epoch)
+            || was_accepted_in_another(&work, &request.scope, epoch))
     {
         return Ok(Planned::Not(ApplyOutcome::OtherEpoch));
     }
@@ -141,6 +146,26 @@ fn enter_epoch(scope: &mut ScopeRow, epoch: &Epoch) -> bool {
     }
     scope.epochs.push((generation, epoch.clone()));
     true
+}
+
+/// Whether a mutation was accepted in another epoch than the one that its scope is pulled in. Pulls tell a new epoch
+/// from the one before; where there was none before, as in a scope that was only ever pushed to, this does.
+fn was_accepted_in_another(work: &Work, scope: &Scope, epoch: &Epoch) -> bool {
+    let stacks = work
+        .now
+        .stacks
+        .iter()
+        .filter(|(key, _)| key.scope == *scope);
+    let mut entries = stacks.flat_map(|(_, stack)| stack.entries());
+    let first = work.scope(scope).epochs.is_empty();
+    first
+        && entries.any(|entry| match &entry.state {
+            EntryState::Acknowledged(ack) if !ack.lost => ack
+                .version
+                .as_ref()
+                .is_some_and(|version| version.epoch != *epoch),
+            _ => false,
+        })
 }
 
 fn advance(scope: &mut ScopeRow, request: &ApplyRequest) {

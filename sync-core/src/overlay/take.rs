@@ -70,8 +70,9 @@ impl<'a> Take<'a> {
         }
         let retention = scope.verdict_retention.unwrap_or(DEFAULT_VERDICT_RETENTION);
         let cursor = scope.cursor.clone();
-        // Until a resync has shown which history the server is in, acknowledged entries may have to go first.
-        if scope.resync.is_some() && cursor.is_none() {
+        // Until a resync has shown which history the server is in, acknowledged entries may have to go first. Those of
+        // a scope that was never pulled have been put back when the resync began.
+        if scope.pulled && scope.resync.is_some() && cursor.is_none() {
             self.wait(key, true);
             return Offer::More;
         }

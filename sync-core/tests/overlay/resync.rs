@@ -147,6 +147,23 @@ fn on_a_new_epoch_acknowledged_edits_go_back_to_their_old_place_marked_as_sent()
 }
 
 #[test]
+fn what_was_accepted_before_the_first_pull_goes_back_when_that_shows_another_epoch() {
+    for more in [false, true] {
+        let mut device = Device::new();
+        let edit = device.create("a", "one");
+        device.send();
+        device.applied(edit, 1);
+        let page = device.page().put("b", "theirs", 1).epoch("e2");
+        let page = if more { page.more() } else { page };
+        assert_eq!(page.outcome(), ApplyOutcome::OtherEpoch);
+        device.resync(true);
+        assert_eq!(device.send(), [edit]);
+        device.page().epoch("e2").apply();
+        assert_eq!(device.view("a").as_deref(), Some("one"));
+    }
+}
+
+#[test]
 fn on_a_new_epoch_a_merged_edit_goes_back_as_it_was_sent() {
     let mut device = Device::with(&[("a", "one", 3)], 3);
     let edit = device.update("a", "mine");

@@ -41,7 +41,17 @@ impl Pushes {
                 }
             }
             Round::ProbeOthers(scope) => self.probe = Some(Round::ProbeNext(scope)),
-            Round::ProbeNext(_) => {}
+            // Where all that is left is suspected, one that was refused in passing can only clear itself.
+            Round::ProbeNext(scope) => {
+                let suspects = self
+                    .holds
+                    .get(&scope)
+                    .map_or(0, |hold| hold.suspects().len());
+                if suspects > 1 {
+                    self.probe = Some(Round::ProbeSuspect(scope));
+                }
+            }
+            Round::ProbeSuspect(_) => {}
         }
         self.set_back(left_out, cx, pulls);
     }

@@ -147,12 +147,19 @@ impl Pushes {
 
     /// Pulls of a scope that was never pulled with success have been refused twice.
     pub(in crate::scheduler) fn never_granted(&mut self, scope: &Scope, cx: &mut Context) {
-        if self.give_up_parked(scope, cx)
-            && let Some(hold) = self.holds.get_mut(scope)
+        let gave_up = self.give_up_parked(scope, cx);
+        if let Some(hold) = self.holds.get_mut(scope)
+            && (gave_up || hold.pull.is_some())
         {
-            // What else waits for a pull, the next take will say.
+            // Such a pull is not going to come. What else waits for one, the next take will say.
             hold.pull = None;
-            hold.forgotten.clear();
+            let forgotten = std::mem::take(&mut hold.forgotten);
+            if !forgotten.is_empty() {
+                cx.actions.push_back(Action::SettleForgotten {
+                    scope: scope.clone(),
+                    ids: forgotten,
+                });
+            }
             self.want_after_hold(scope, cx.now);
         }
     }

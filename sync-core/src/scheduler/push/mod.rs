@@ -167,7 +167,7 @@ impl Pushes {
     fn is_of_use(&self, probe: &Round) -> bool {
         match probe {
             Round::Common | Round::Own(_) => false,
-            Round::ProbeOthers(scope) | Round::ProbeNext(scope) => {
+            Round::ProbeOthers(scope) | Round::ProbeNext(scope) | Round::ProbeSuspect(scope) => {
                 let suspected = |hold: &Hold| !hold.suspects().is_empty();
                 let hold = self.holds.get(scope);
                 hold.is_some_and(|hold| hold.free_at().is_some() && suspected(hold))
@@ -224,6 +224,14 @@ impl Pushes {
                 if let Some(hold) = self.holds.get(scope) {
                     pick.skip = hold.suspects().iter().map(|s| s.key.clone()).collect();
                 }
+            }
+            Round::ProbeSuspect(_) => {}
+        }
+        if let Round::ProbeSuspect(scope) = &round {
+            max_count = 1;
+            pick.only = Some(scope.clone());
+            if let Some(narrowed) = self.narrowed(scope) {
+                pick.skip = narrowed.all_but_one();
             }
         }
         self.probe = None;
@@ -308,7 +316,7 @@ impl Pushes {
             Round::Common => self.want(now),
             // Its hold brings it back.
             Round::Own(_) => {}
-            probe @ (Round::ProbeOthers(_) | Round::ProbeNext(_)) => self.probe = Some(probe),
+            probe => self.probe = Some(probe),
         }
     }
 }

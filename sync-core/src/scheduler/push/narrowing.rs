@@ -5,6 +5,8 @@
 //! What is refused alone is a suspect. It is blamed only when another mutation, sent alone after it, has been
 //! settled: a server that is down, or refuses everything, blames nobody.
 
+use std::collections::BTreeSet;
+
 use crate::{
     model::{MutationId, RecordKey, Scope},
     time::Time,
@@ -24,6 +26,8 @@ pub(super) enum Round {
     ProbeOthers(Scope),
     /// The next record of this scope, alone: is it only the suspects that are refused?
     ProbeNext(Scope),
+    /// One of the suspects behind the first, alone: was it refused for another reason than its own?
+    ProbeSuspect(Scope),
 }
 
 /// A scope whose mutations are sent on their own.
@@ -37,6 +41,8 @@ pub(super) struct Narrowed {
     pub(super) isolated: bool,
     /// In the order of the outbox.
     pub(super) suspects: Vec<Suspect>,
+    /// Counts the probes of suspects, so that each has its turn.
+    turn: usize,
 }
 
 /// A mutation that was refused alone.
@@ -57,7 +63,20 @@ impl Narrowed {
             not_before: Time::default(),
             isolated: false,
             suspects: Vec::new(),
+            turn: 0,
         }
+    }
+
+    /// The records to leave out so that another suspect than the first is sent, each in its turn.
+    pub(super) fn all_but_one(&mut self) -> BTreeSet<RecordKey> {
+        let Some((first, others)) = self.suspects.split_first() else {
+            return BTreeSet::new();
+        };
+        self.turn = self.turn.wrapping_add(1);
+        let turn = self.turn % others.len().max(1);
+        let skipped = others.iter().enumerate().filter(|(at, _)| *at != turn);
+        let skipped = skipped.map(|(_, suspect)| suspect.key.clone());
+        skipped.chain([first.key.clone()]).collect()
     }
 
     /// A mutation was refused alone. Returns whether another one has to go through before that counts.

@@ -164,7 +164,7 @@ impl Pushes {
                 if matches!(kind, Kind::BadRequest | Kind::Unavailable) {
                     narrowed.not_before = now + cx.settings.poison_spacing;
                     let to_prove = narrowed.refused_alone(alone, kind);
-                    if to_prove && !matches!(round, Round::ProbeNext(_)) {
+                    if to_prove && !matches!(round, Round::ProbeNext(_) | Round::ProbeSuspect(_)) {
                         self.probe = Some(Round::ProbeOthers(scope.clone()));
                     }
                     self.convict(cx);

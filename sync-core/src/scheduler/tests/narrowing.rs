@@ -122,6 +122,19 @@ fn another_scopes_head_is_the_proof_where_there_is_one() {
 }
 
 #[test]
+fn a_mutation_that_was_refused_in_passing_clears_itself_from_behind_a_poison_one() {
+    for kind in [Kind::BadRequest, Kind::Unavailable] {
+        let mut world = world(&["a", "a", "a"], &[1, 2, 3], kind);
+        world.run_until(120_000);
+        // All of them are suspects now, and nothing else is left that could prove anything.
+        assert_eq!(set_aside(&world), [] as [u128; 0], "{kind:?}");
+        world.server.poison.remove(&3);
+        world.run_until(1_200_000);
+        assert!(!world.pending().contains(&3), "{kind:?}");
+    }
+}
+
+#[test]
 fn a_server_that_refuses_everything_blames_nobody() {
     for kind in [Kind::BadRequest, Kind::Unavailable] {
         let mut world = World::with_outbox(3, &["a", "a", "b", "b", "c"]);

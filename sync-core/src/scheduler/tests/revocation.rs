@@ -157,6 +157,39 @@ fn mutations_of_a_scope_that_was_never_pulled_fail_after_two_refusals_and_nothin
 }
 
 #[test]
+fn what_waits_for_a_pull_that_is_never_granted_is_sent_to_learn_what_becomes_of_it() {
+    let mut rig = Rig::settled(&[]);
+    rig.after(1_000, Event::Enqueued);
+    let resync = Outcome::Retry {
+        after: None,
+        resync: true,
+    };
+    let end = answered(&[sent(1, "new")], resync);
+    assert_eq!(rig.push_ends(end), ["pull new"]);
+    assert_eq!(rig.pull_ends("new", never_pulled()), none());
+    assert_eq!(rig.pass(500), ["push not new"]);
+    rig.push_nothing();
+    assert_eq!(rig.pass(4_500), ["pull new"]);
+    assert_eq!(rig.pull_ends("new", never_pulled()), ["push"]);
+}
+
+#[test]
+fn what_was_sent_too_long_ago_is_given_up_when_no_pull_is_ever_granted() {
+    let mut rig = Rig::settled(&[]);
+    rig.after(1_000, Event::Enqueued);
+    let scope = Scope::from("new");
+    let end = PushEnd::Nothing {
+        waiting: Default::default(),
+        forgotten: vec![(scope, id(1))],
+    };
+    assert_eq!(rig.push_ends(end), ["pull new"]);
+    rig.pull_ends("new", never_pulled());
+    assert_eq!(rig.pass(5_000), ["pull new"]);
+    let actions = rig.pull_ends("new", never_pulled());
+    assert_eq!(actions, ["forgotten new: 1", "push"]);
+}
+
+#[test]
 fn after_a_purge_the_scope_is_held_no_more_and_an_active_one_is_still_asked_about() {
     let mut rig = Rig::settled(&["a"]);
     rig.after(5_000, Event::Timer);

@@ -61,6 +61,8 @@ faults! {
     Delayed = "request delayed and overtaken",
     /// The server handles it, and only a part of the answer arrives.
     CutOff = "answer cut off",
+    /// The server is killed as soon as it has to wait for something on the way to an answer.
+    ServerKilled = "server killed while it handles the request",
     /// Nothing ever comes back, not even an error.
     HalfOpen = "connection half open",
     /// The server fails.
@@ -161,7 +163,6 @@ impl Network {
     pub(crate) fn heal(&self) {
         let mut state = lock(&self.state);
         state.down_until = Time::default();
-        state.choked = None;
     }
 
     fn now(&self) -> Time {
@@ -191,7 +192,7 @@ impl Network {
                 self.recorder.see(&Seen::Read {
                     device,
                     scope: &scope,
-                    allowed: page.is_ok(),
+                    page: page.as_ref().ok(),
                 });
                 Ok(Told::Page(page?))
             }
@@ -336,6 +337,7 @@ impl Link {
                 tab: self.tab,
                 request,
                 kind: error.kind(),
+                retry_after: error.retry_after(),
             });
         }
         outcome
@@ -375,10 +377,13 @@ impl Link {
             Asked::Pull(request) => request.cursor.clone(),
             Asked::Push(_) => None,
         };
-        let mut outcome = self
-            .network
-            .handle(self.tab.device, &self.account, asked)
-            .await;
+        let handling = self.network.handle(self.tab.device, &self.account, asked);
+        let mut outcome = match fault {
+            Some(RequestFault::ServerKilled) => handling.now_or_never().unwrap_or_else(|| {
+                Err(error(TransportErrorKind::Network, "the server was killed"))
+            }),
+            _ => handling.await,
+        };
         if fault == Some(RequestFault::StandsStill)
             && let (Ok(Told::Page(page)), Some(cursor)) = (&mut outcome, cursor)
         {
@@ -387,7 +392,9 @@ impl Link {
         }
         self.network.wait(self.line.latency()).await;
         let lost = match fault {
-            Some(RequestFault::LostAnswer) => Some(TransportErrorKind::Network),
+            Some(RequestFault::LostAnswer | RequestFault::ServerKilled) => {
+                Some(TransportErrorKind::Network)
+            }
             Some(RequestFault::CutOff) => Some(TransportErrorKind::Malformed),
             _ if !self.line.is_up() => Some(TransportErrorKind::Network),
             _ if lock(&self.network.state).life != life => Some(TransportErrorKind::Network),

@@ -9,7 +9,7 @@ use std::{
 
 use sync_core::{
     engine::Event,
-    model::{Account, RecordKey, Scope},
+    model::{Account, Page, RecordKey, Scope},
     store::{Counts, Enqueued},
     time::{Clock, Time},
     transport::{PushAnswer, PushRequest, TransportErrorKind},
@@ -67,6 +67,7 @@ pub(crate) enum Seen<'a> {
         tab: TabId,
         request: u64,
         kind: TransportErrorKind,
+        retry_after: Option<Duration>,
     },
     /// A device waits for a request no more: it was answered, or given up.
     Over { tab: TabId, request: u64 },
@@ -74,7 +75,8 @@ pub(crate) enum Seen<'a> {
     Read {
         device: usize,
         scope: &'a Scope,
-        allowed: bool,
+        /// The page; none when it was refused.
+        page: Option<&'a Page>,
     },
     /// The server has decided a batch, whether the answer arrives or not.
     Decided {

@@ -41,14 +41,20 @@ impl Trace {
                 request,
                 asked,
             } => format!("   {tab} -> #{request} {}", asked_text(asked)),
-            Seen::Refused { tab, request, kind } => format!("   {tab} <- #{request} {kind:?}"),
+            Seen::Refused {
+                tab, request, kind, ..
+            } => format!("   {tab} <- #{request} {kind:?}"),
             Seen::Over { tab, request } => format!("   {tab} <- #{request} over"),
             Seen::Read {
                 device,
                 scope,
-                allowed,
+                page,
             } => {
-                let word = if *allowed { "reads" } else { "may not read" };
+                let word = if page.is_some() {
+                    "reads"
+                } else {
+                    "may not read"
+                };
                 format!("   server: device {device} {word} {scope}")
             }
             Seen::Decided { request, answer } => {

@@ -43,6 +43,11 @@ pub(crate) struct Truth {
     pub(crate) clock_set_back: BTreeSet<usize>,
     /// The devices whose wall clock was set forward: to another process a lease there may look as if it had run out.
     pub(crate) clock_set_forward: BTreeSet<usize>,
+    /// The scopes that each device has pulled, and those that it had pulled when the server was restored last.
+    pub(crate) pulled: BTreeSet<(usize, Scope)>,
+    pub(crate) pulled_at_restore: BTreeSet<(usize, Scope)>,
+    /// The record with which the server refuses every batch, also when all other faults have stopped.
+    pub(crate) choked: Option<RecordKey>,
     /// Whether the faults have stopped.
     pub(crate) healed: bool,
 }
@@ -119,11 +124,13 @@ impl Truth {
             Seen::Read {
                 device,
                 scope,
-                allowed,
+                page,
             } => {
                 let reads = self.reads.entry((*device, (*scope).clone())).or_default();
-                if *allowed {
+                if let Some(page) = page {
                     reads.refused.clear();
+                    let scope = self.server.scopes.entry((*scope).clone()).or_default();
+                    scope.epoch = page.epoch.clone().or(scope.epoch.take());
                 } else {
                     reads.refused.push(self.now);
                 }
@@ -135,6 +142,7 @@ impl Truth {
                 Act::ClockJump(millis) if millis < 0 => {
                     self.clock_set_back.insert(step.device);
                 }
+                Act::Choke(slot) => self.choked = slot.map(super::world::key),
                 Act::ClockJump(_) => {
                     self.clock_set_forward.insert(step.device);
                 }
@@ -143,15 +151,30 @@ impl Truth {
             Seen::BackedUp => self.backup = Some(self.server.clone()),
             Seen::Restored => {
                 self.restores += 1;
+                self.pulled_at_restore = self.pulled.clone();
                 self.server = self.backup.clone().unwrap_or_default();
+                // The new one is told by the next answer.
+                for scope in self.server.scopes.values_mut() {
+                    scope.epoch = None;
+                }
             }
             Seen::Healed => self.healed = true,
             _ => {}
         }
     }
 
+    /// Whether the server was restored while a device had only pushed to a scope and not pulled it: it has no cursor
+    /// by which the server could tell it to look first, and what it sends meets a history that it does not know.
+    pub(crate) fn restored_unnoticed(&self, device: usize, scope: &Scope) -> bool {
+        self.restores > 0 && !self.pulled_at_restore.contains(&(device, scope.clone()))
+    }
+
     fn stored(&mut self, tab: TabId, after: &super::snapshot::Snapshot) {
         let device = tab.device;
+        self.pulled.retain(|(of, _)| *of != device);
+        let pulled = after.scopes.values().filter(|row| row.pulled);
+        self.pulled
+            .extend(pulled.map(|row| (device, row.scope.clone())));
         for row in after
             .scopes
             .values()

@@ -14,7 +14,7 @@ use sync_core::{
 use sync_server::{
     Server,
     access::{MemoryMembers, Role},
-    decide::Rules,
+    decide::{Rules, Validate},
     log::{Backup, MemoryLog, Retention},
 };
 
@@ -64,6 +64,10 @@ impl World {
             retention: Retention::new(retention, retention),
             ..Rules::default()
         });
+        let server = match plan.seed % 3 {
+            0 => server.with_validation(Arc::new(Picky)),
+            _ => server,
+        };
         for (scope, roles) in plan.cast.roles.iter().enumerate() {
             members.grant(SCOPES[scope], ACCOUNTS[0], Role::Owner);
             for (account, role) in roles.iter().enumerate().skip(1) {
@@ -364,6 +368,8 @@ impl World {
             }
             let op = match (delete, there) {
                 (true, _) => Op::Delete,
+                // An app may also create what is there: it is replaced.
+                (false, true) if self.written.is_multiple_of(5) => Op::Create(self.payload()),
                 (false, true) => Op::Update(self.payload()),
                 (false, false) => Op::Create(self.payload()),
             };
@@ -376,6 +382,9 @@ impl World {
             return;
         };
         self.enqueued(device, tab, &keys, &outcomes);
+        if delete && outcomes == [Enqueued::Cancelled] {
+            self.is_gone(device, &keys);
+        }
         for (key, payload) in expected {
             self.reads_back(device, &scope, &key, payload.as_ref());
         }
@@ -397,6 +406,19 @@ impl World {
             keys,
             outcomes,
         });
+    }
+
+    /// What a delete has cancelled is not there.
+    fn is_gone(&self, device: &Device, keys: &[RecordKey]) {
+        let held = device.disk.held();
+        if let Some(key) = keys.iter().find(|key| held.record(key).is_some()) {
+            let what = format!("device {} has deleted {key} and shows it", device.number);
+            self.recorder.violated(
+                "read your writes",
+                "guarantee 4: no pull overwrites an unsettled edit",
+                what,
+            );
+        }
     }
 
     /// When an edit has returned, every handle shows it.
@@ -556,7 +578,7 @@ impl World {
     }
 }
 
-fn key(slot: Slot) -> RecordKey {
+pub(crate) fn key(slot: Slot) -> RecordKey {
     RecordKey::new(
         SCOPES[slot.scope],
         TYPES[slot.kind],
@@ -577,6 +599,19 @@ impl Entity for Feed {
 
     fn id(&self) -> String {
         self.id.clone()
+    }
+}
+
+/// Rejects some payloads for ever, whoever writes them.
+#[derive(Debug)]
+struct Picky;
+
+impl Validate for Picky {
+    fn validate(&self, _: &Account, _: &RecordKey, op: &Op) -> Result<(), String> {
+        match op.payload() {
+            Some(payload) if payload.as_str().ends_with("7}") => Err("not this one".to_owned()),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -1,9 +1,25 @@
 //! Nothing is asked on behalf of an account that the database does not belong to.
 
-use super::Invariant;
-use crate::simulator::{network::Asked, seen::Seen, truth::Truth};
+use std::collections::BTreeMap;
 
-pub(crate) struct Access;
+use sync_core::model::{Account, MutationId};
+
+use super::Invariant;
+use crate::{
+    StoreCall,
+    simulator::{
+        network::Asked,
+        seen::{Seen, TabId},
+        snapshot::Snapshot,
+        truth::Truth,
+    },
+};
+
+#[derive(Default)]
+pub(crate) struct Access {
+    /// Whose each mutation is.
+    owners: BTreeMap<MutationId, Account>,
+}
 
 impl Invariant for Access {
     fn name(&self) -> &'static str {
@@ -15,9 +31,27 @@ impl Invariant for Access {
     }
 
     fn see(&mut self, seen: &Seen<'_>, truth: &Truth) -> Result<(), String> {
+        if let Seen::Stored {
+            tab, call, after, ..
+        } = seen
+        {
+            return self.stored(*tab, *call, after, truth);
+        }
         let Seen::Sent { tab, asked, .. } = seen else {
             return Ok(());
         };
+        if let Asked::Push(push) = asked {
+            for sent in &push.mutations {
+                let id = sent.mutation.id;
+                let owner = self.owners.get(&id);
+                if owner.is_some_and(|owner| *owner != push.account) {
+                    return Err(format!(
+                        "{tab} sends {id} of {owner:?} for {}",
+                        push.account
+                    ));
+                }
+            }
+        }
         let named = match asked {
             Asked::Pull(request) => &request.account,
             Asked::Push(request) => &request.account,
@@ -28,5 +62,29 @@ impl Invariant for Access {
                 "{tab} asks for {named}; its database is {bound:?}'s"
             )),
         }
+    }
+}
+
+impl Access {
+    fn stored(
+        &mut self,
+        tab: TabId,
+        call: StoreCall,
+        after: &Snapshot,
+        truth: &Truth,
+    ) -> Result<(), String> {
+        let left =
+            after.records.len() + after.entries.len() + after.conflicts.len() + after.revoked.len();
+        if call == StoreCall::Wipe && left > 0 {
+            return Err(format!("{tab}: a wipe has left {left} rows"));
+        }
+        if let Some(account) = truth.accounts.get(&tab.device) {
+            for entry in &after.entries {
+                self.owners
+                    .entry(entry.mutation.id)
+                    .or_insert_with(|| account.clone());
+            }
+        }
+        Ok(())
     }
 }

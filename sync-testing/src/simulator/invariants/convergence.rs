@@ -37,7 +37,7 @@ impl Invariant for Convergence {
                     .flat_map(|server| &server.records)
                     .filter_map(|(key, (_, payload))| Some((key, payload.as_ref()?)))
                     .collect();
-                compare(*device, scope.as_str(), held, &on_server)?;
+                compare(*device, scope.as_str(), held, &on_server, truth)?;
             }
         }
         Ok(())
@@ -49,11 +49,14 @@ fn compare(
     scope: &str,
     held: &Snapshot,
     on_server: &BTreeMap<&RecordKey, &Payload>,
+    truth: &Truth,
 ) -> Result<(), String> {
     let in_scope = |key: &&RecordKey| key.scope.as_str() == scope;
     let here = held.keys().filter(in_scope);
     for key in here.chain(on_server.keys().copied()) {
-        if held.entries_of(key).any(Entry::is_failed) {
+        let is_choked = truth.choked.as_ref() == Some(key);
+        let hidden = |entry: &Entry| entry.is_failed() || (is_choked && entry.is_pending());
+        if held.entries_of(key).any(hidden) {
             continue;
         }
         let shown = held.record(key).map(|row| &row.payload);

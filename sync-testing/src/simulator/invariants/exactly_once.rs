@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use sync_core::{
-    model::{MutationId, Scope, Version},
+    model::{MutationId, Page, Scope, Version},
     time::Time,
-    transport::Verdict,
+    transport::{PushAnswer, PushRequest, Verdict},
 };
 
 use super::Invariant;
@@ -22,6 +22,8 @@ pub(crate) struct ExactlyOnce {
     first: BTreeMap<MutationId, Time>,
     /// Whose each number is.
     numbers: BTreeMap<(Scope, u64), MutationId>,
+    /// The change that each mutation was pulled as, and when first.
+    pulled: BTreeMap<MutationId, (u64, Time)>,
     restores: u64,
 }
 
@@ -39,10 +41,20 @@ impl Invariant for ExactlyOnce {
             self.restores = truth.restores;
             self.answered.clear();
             self.numbers.clear();
+            self.pulled.clear();
+        }
+        if let Seen::Read {
+            scope,
+            page: Some(page),
+            ..
+        } = seen
+        {
+            return self.read(scope, page, truth);
         }
         let Seen::Decided { request, answer } = seen else {
             return Ok(());
         };
+        self.applied_is_not_refused(request, answer, truth)?;
         for answer in &answer.answers {
             let Verdict::Applied {
                 version: Some(version),
@@ -78,6 +90,55 @@ impl Invariant for ExactlyOnce {
             if let Some(other) = self.numbers.insert(place, id) {
                 let (scope, seq) = (&sent.mutation.key.scope, version.seq);
                 return Err(format!("{id} and {other} are both change {seq} of {scope}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ExactlyOnce {
+    /// A mutation is pulled as one change only.
+    fn read(&mut self, scope: &Scope, page: &Page, truth: &Truth) -> Result<(), String> {
+        for change in &page.changes {
+            let (Some(id), Some(seq)) = (change.mutation_id, change.seq) else {
+                continue;
+            };
+            let (first, at) = *self.pulled.entry(id).or_insert((seq, truth.now));
+            let answered = self.answered.get(&id).map_or(first, |version| version.seq);
+            let made = self.first.get(&id).copied().unwrap_or(at);
+            let age = truth.now.since(made);
+            if (first != seq || answered != seq) && !may_be_forgotten(id, scope, age, truth) {
+                return Err(format!(
+                    "{id} was pulled as change {first}, and is change {seq}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// What was applied is never answered otherwise.
+    fn applied_is_not_refused(
+        &self,
+        request: &PushRequest,
+        answer: &PushAnswer,
+        truth: &Truth,
+    ) -> Result<(), String> {
+        for (sent, answer) in request.mutations.iter().zip(&answer.answers) {
+            if matches!(
+                answer.verdict,
+                Verdict::Applied { .. } | Verdict::Retry { .. }
+            ) {
+                continue;
+            }
+            let (id, scope) = (sent.mutation.id, &sent.mutation.key.scope);
+            let pulled = self.pulled.get(&id).copied();
+            let first = self.first.get(&id);
+            let answered = self.answered.get(&id).zip(first);
+            let answered = answered.map(|(version, at)| (version.seq, *at));
+            if let Some((seq, at)) = pulled.or(answered)
+                && !may_be_forgotten(id, scope, truth.now.since(at), truth)
+            {
+                return Err(format!("{id} is change {seq}, and the server refuses it"));
             }
         }
         Ok(())

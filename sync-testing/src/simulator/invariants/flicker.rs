@@ -50,7 +50,18 @@ impl Invariant for Flicker {
                 .retain(|(of, key), _| *of != device || after.record(key).is_some());
             return Ok(());
         }
-        for key in after.changed_since(before) {
+        let applied = before.entries.iter().filter(|entry| {
+            entry.is_pending()
+                && after
+                    .entry(entry.mutation.id)
+                    .is_none_or(|now| now.is_acknowledged())
+        });
+        let applied: Vec<&RecordKey> = applied
+            .filter(|entry| self.applied(tab.device, entry, after, truth))
+            .map(|entry| &entry.mutation.key)
+            .collect();
+        let changed = after.changed_since(before);
+        for key in changed.into_iter().chain(applied) {
             self.shown(tab.device, key, after, truth)
                 .map_err(|what| format!("{tab}: {call:?} {what}"))?;
         }
@@ -59,6 +70,35 @@ impl Invariant for Flicker {
 }
 
 impl Flicker {
+    /// Takes note of what the device shows as applied from now on; false if that says nothing.
+    fn applied(&mut self, device: usize, entry: &Entry, held: &Snapshot, truth: &Truth) -> bool {
+        let key = &entry.mutation.key;
+        let Some(server) = truth.server.scopes.get(&key.scope) else {
+            return false;
+        };
+        if truth.restored_unnoticed(device, &key.scope) {
+            return false;
+        }
+        let of_another_history = held.scopes.get(&key.scope).is_some_and(|row| {
+            row.epoch()
+                .is_some_and(|epoch| Some(epoch) != server.epoch.as_ref())
+        });
+        let number = server.applied.get(&entry.mutation.id);
+        let Some(number) = number.filter(|_| !of_another_history) else {
+            return false;
+        };
+        // What has appended nothing has no state of its own.
+        let made = server.log.get(number);
+        if made.is_none_or(|made| {
+            made.key != *key || made.payload.as_ref() != entry.mutation.op.payload()
+        }) {
+            return false;
+        }
+        let newest = self.newest.entry((device, key.clone())).or_default();
+        *newest = (*newest).max(*number);
+        true
+    }
+
     fn shown(
         &mut self,
         device: usize,

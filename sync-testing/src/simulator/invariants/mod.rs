@@ -1,12 +1,16 @@
 //! What must hold in every history, one file each. An invariant sees everything and says no to what it must not see.
 
 mod access;
+mod blame;
 mod convergence;
 mod counts;
 mod cursor;
+mod deleted;
 mod exactly_once;
 mod flicker;
+mod later_edit;
 mod order;
+mod own_edits;
 mod pending;
 mod purge;
 mod requests;
@@ -34,19 +38,23 @@ pub(crate) trait Invariant: Send {
 /// A fresh one of each.
 pub(crate) fn all() -> Vec<Box<dyn Invariant>> {
     vec![
-        Box::new(access::Access),
+        Box::new(access::Access::default()),
+        Box::new(blame::Blame::default()),
         Box::new(convergence::Convergence),
         Box::new(counts::Counts),
         Box::new(cursor::Cursor),
+        Box::new(deleted::Deleted::default()),
         Box::new(exactly_once::ExactlyOnce::default()),
         Box::new(flicker::Flicker::default()),
+        Box::new(later_edit::LaterEdit::default()),
         Box::new(order::Order::default()),
+        Box::new(own_edits::OwnEdits::default()),
         Box::new(pending::Pending),
         Box::new(purge::Purge),
         Box::new(requests::Requests::default()),
         Box::new(sender::Sender::default()),
         Box::new(stall::Stall),
-        Box::new(terminal::Terminal),
+        Box::new(terminal::Terminal::default()),
     ]
 }
 

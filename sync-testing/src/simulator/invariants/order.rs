@@ -9,7 +9,11 @@ use sync_core::{
 };
 
 use super::Invariant;
-use crate::simulator::{network::Asked, seen::Seen, truth::Truth};
+use crate::simulator::{
+    network::Asked,
+    seen::Seen,
+    truth::{Decided, Truth},
+};
 
 #[derive(Default)]
 pub(crate) struct Order {
@@ -69,6 +73,13 @@ impl Invariant for Order {
                     if answer.answers.iter().any(|answer| is_applied(&answer))
                         && self.applied.insert(id)
                     {
+                        let after = sent.mutation.after;
+                        let before = after.and_then(|after| truth.verdicts.get(&after));
+                        if let Some(refused @ (Decided::Rejected | Decided::Forbidden)) = before {
+                            return Err(format!(
+                                "{id} was applied, and what it was made over is {refused:?}"
+                            ));
+                        }
                         self.applied(id, &sent.mutation.key, truth)?;
                     }
                 }
@@ -88,6 +99,9 @@ impl Order {
         let device = place.device;
         let of_record = self.of_record.insert((device, key.clone()), place.seq);
         let in_scope = self.in_scope.insert((device, key.scope.clone()), place.seq);
+        if truth.restored_unnoticed(device, &key.scope) {
+            return Ok(());
+        }
         if of_record.is_some_and(|newest| newest > place.seq) {
             return Err(format!(
                 "{id} of {key} was applied after a later one of the record"

@@ -8,7 +8,11 @@ use std::{
 use sync_core::{model::Scope, time::Time};
 
 use super::Invariant;
-use crate::simulator::{network::Asked, seen::Seen, truth::Truth};
+use crate::simulator::{
+    network::Asked,
+    seen::{Seen, TabId},
+    truth::Truth,
+};
 
 /// The most failures of one kind in a minute: one each half second, with a little room.
 const MOST: usize = 125;
@@ -17,6 +21,8 @@ const MOST: usize = 125;
 pub(crate) struct Requests {
     under_way: BTreeMap<u64, (usize, Option<Scope>)>,
     failed: BTreeMap<(usize, Option<Scope>), VecDeque<Time>>,
+    /// Until when the server has asked each engine to wait with requests of a kind.
+    asked_to_wait: BTreeMap<(TabId, Option<Scope>), Time>,
 }
 
 impl Invariant for Requests {
@@ -39,15 +45,33 @@ impl Invariant for Requests {
                     Asked::Pull(request) => Some(request.scope.clone()),
                     Asked::Push(_) => None,
                 };
+                let until = self.asked_to_wait.remove(&(*tab, scope.clone()));
+                if until.is_some_and(|until| truth.now < until) {
+                    return Err(format!("{tab} was asked to wait, and has asked again"));
+                }
                 self.under_way.insert(*request, (tab.device, scope));
             }
             Seen::Over { request, .. } => {
                 self.under_way.remove(request);
             }
-            Seen::Refused { request, .. } => {
+            // An engine that has just been started knows of nothing.
+            Seen::Bound { device, .. } => {
+                self.asked_to_wait
+                    .retain(|(tab, _), _| tab.device != *device);
+            }
+            Seen::Refused {
+                tab,
+                request,
+                retry_after,
+                ..
+            } => {
                 let Some(of) = self.under_way.get(request) else {
                     return Ok(());
                 };
+                if let Some(after) = retry_after {
+                    self.asked_to_wait
+                        .insert((*tab, of.1.clone()), truth.now + *after);
+                }
                 let failed = self.failed.entry(of.clone()).or_default();
                 failed.push_back(truth.now);
                 while failed

@@ -1,5 +1,7 @@
 //! Once the faults have stopped, everything is settled within a bounded time, with no user event.
 
+use sync_core::store::Entry;
+
 use super::Invariant;
 use crate::simulator::{seen::Seen, truth::Truth};
 
@@ -20,7 +22,12 @@ impl Invariant for Stall {
         };
         for (device, held) in *devices {
             let left = held.counts;
-            if left.pending + left.acknowledged > 0 {
+            // What the server cannot stomach waits for the proof that it is to blame, which only another edit can give.
+            let is_choked = |entry: &&Entry| {
+                entry.is_pending() && truth.choked.as_ref() == Some(&entry.mutation.key)
+            };
+            let choked = held.entries.iter().filter(is_choked).count() as u64;
+            if left.pending + left.acknowledged > choked {
                 return Err(format!("device {device} still has {left:?}"));
             }
             for (scope, row) in &held.scopes {

@@ -10,13 +10,18 @@ use super::Invariant;
 use crate::{
     StoreCall,
     simulator::{
+        plan::Act,
         seen::{Seen, TabId},
         snapshot::Snapshot,
         truth::{Decided, Truth},
     },
 };
 
-pub(crate) struct Terminal;
+#[derive(Default)]
+pub(crate) struct Terminal {
+    /// Whether the last log-out was one that may lose something.
+    forced: bool,
+}
 
 impl Invariant for Terminal {
     fn name(&self) -> &'static str {
@@ -29,15 +34,28 @@ impl Invariant for Terminal {
 
     fn see(&mut self, seen: &Seen<'_>, truth: &Truth) -> Result<(), String> {
         match seen {
+            Seen::Step(step) => {
+                if let Act::Relogin(force) = step.act {
+                    self.forced = force;
+                }
+                Ok(())
+            }
             Seen::Stored {
                 tab,
                 call,
                 before,
                 after,
             } => {
+                let unsynced = before.entries.len() + before.conflicts.len() + before.revoked.len();
+                if *call == StoreCall::Wipe && !self.forced && unsynced > 0 {
+                    return Err(format!("{tab}: a log-out has lost {unsynced} rows"));
+                }
                 for entry in &before.entries {
                     match after.entry(entry.mutation.id) {
-                        Some(now) => changed(*tab, *call, entry, now, after, truth)?,
+                        Some(now) => {
+                            changed(*tab, *call, entry, now, after, truth)?;
+                            merged(*tab, *call, entry, now, before)?;
+                        }
                         None => left(*tab, *call, entry, before, after, truth)?,
                     }
                 }
@@ -117,10 +135,12 @@ fn left(
             applied || (lost && later.any(|other| truth.ever_applied.contains(&other.mutation.id)))
         }
         (StoreCall::Apply, EntryState::Failed(_)) => applied,
-        (
-            StoreCall::Apply | StoreCall::Settle | StoreCall::Resync | StoreCall::Sweep,
-            EntryState::Acknowledged(_),
-        ) => applied || lost,
+        (StoreCall::Apply, EntryState::Acknowledged(_)) => {
+            lost || (applied && !is_of_lost_history(entry, before, after, truth))
+        }
+        (StoreCall::Settle | StoreCall::Resync | StoreCall::Sweep, EntryState::Acknowledged(_)) => {
+            applied || lost
+        }
         _ => false,
     };
     if allowed {
@@ -131,6 +151,40 @@ fn left(
         entry.mutation.key,
         entry.kind(),
         truth.verdicts.get(&id)
+    ))
+}
+
+/// Whether the server has forgotten, in a restore that the device knows of, that it has applied this mutation, and
+/// no later own one of the record stands for it.
+fn is_of_lost_history(entry: &Entry, before: &Snapshot, after: &Snapshot, truth: &Truth) -> bool {
+    let scope = &entry.mutation.key.scope;
+    let Some(server) = truth.server.scopes.get(scope) else {
+        return false;
+    };
+    let row = after.scopes.get(scope);
+    let knows =
+        row.is_some_and(|row| row.epoch().is_some() && row.epoch() == server.epoch.as_ref());
+    let is_applied = |entry: &Entry| server.applied.contains_key(&entry.mutation.id);
+    let mut later = before.entries_of(&entry.mutation.key);
+    knows && !is_applied(entry) && !later.any(|e| e.seq > entry.seq && is_applied(e))
+}
+
+/// Only the last entry of a scope takes a later edit in: what was written in between is not overtaken.
+fn merged(
+    tab: TabId,
+    call: StoreCall,
+    was: &Entry,
+    now: &Entry,
+    before: &Snapshot,
+) -> Result<(), String> {
+    let (id, scope) = (was.mutation.id, &was.mutation.key.scope);
+    let of_scope = |entry: &&Entry| entry.is_pending() && entry.mutation.key.scope == *scope;
+    let is_last = before.entries.iter().rfind(of_scope) == Some(was);
+    if call != StoreCall::Enqueue || was.mutation.op == now.mutation.op || is_last {
+        return Ok(());
+    }
+    Err(format!(
+        "{tab}: an edit was merged into {id}, past others of {scope}"
     ))
 }
 

@@ -1,0 +1,101 @@
+//! Of two edits that do not know of each other the later one wins, whatever the devices' clocks say.
+
+use std::collections::BTreeMap;
+
+use sync_core::{
+    model::{Mutation, MutationId},
+    time::Time,
+    transport::Verdict,
+};
+
+use super::Invariant;
+use crate::simulator::{seen::Seen, truth::Truth};
+
+#[derive(Default)]
+pub(crate) struct LaterEdit {
+    /// When and on which device each mutation got what it says.
+    edited: BTreeMap<MutationId, (usize, Time)>,
+    /// When each change was made, by its scope's name and its number.
+    made: BTreeMap<(String, u64), Time>,
+    restores: u64,
+}
+
+impl Invariant for LaterEdit {
+    fn name(&self) -> &'static str {
+        "the later edit wins"
+    }
+
+    fn guarantee(&self) -> &'static str {
+        "conflicts: concurrent edits are compared by age, never by a device's clock"
+    }
+
+    fn see(&mut self, seen: &Seen<'_>, truth: &Truth) -> Result<(), String> {
+        if truth.restores != self.restores {
+            self.restores = truth.restores;
+            self.made.clear();
+        }
+        match seen {
+            Seen::Stored {
+                tab, before, after, ..
+            } => {
+                for entry in after.entries.iter().filter(|entry| entry.is_pending()) {
+                    let id = entry.mutation.id;
+                    let same = before
+                        .entry(id)
+                        .is_some_and(|was| was.mutation.op == entry.mutation.op);
+                    if !same {
+                        self.edited.insert(id, (tab.device, truth.now));
+                    }
+                }
+            }
+            Seen::Decided { request, answer } => {
+                for (sent, answer) in request.mutations.iter().zip(&answer.answers) {
+                    self.decided(&sent.mutation, &answer.verdict, truth)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl LaterEdit {
+    fn decided(&mut self, sent: &Mutation, verdict: &Verdict, truth: &Truth) -> Result<(), String> {
+        let scope = sent.key.scope.as_str().to_owned();
+        if let Verdict::Applied {
+            version: Some(version),
+            ..
+        } = verdict
+        {
+            self.made.entry((scope, version.seq)).or_insert(truth.now);
+            return Ok(());
+        }
+        let Verdict::Conflict { .. } = verdict else {
+            return Ok(());
+        };
+        let records = truth.server.scopes.get(&sent.key.scope);
+        let record = records.and_then(|scope| scope.records.get(&sent.key));
+        // A record that is gone stays so, however late an edit of it comes.
+        let Some((newest, Some(_))) = record else {
+            return Ok(());
+        };
+        let (Some((device, edited)), Some(made)) =
+            (self.edited.get(&sent.id), self.made.get(&(scope, *newest)))
+        else {
+            return Ok(());
+        };
+        // A clock that is set between the edit and its sending makes the age a wrong one.
+        let jumped =
+            truth.clock_set_back.contains(device) || truth.clock_set_forward.contains(device);
+        if edited > made && !jumped {
+            return Err(format!(
+                "{} of {} has lost to change {newest}, which was made at {} ms; the edit at {} ms",
+                sent.id,
+                sent.key,
+                made.as_millis(),
+                edited.as_millis()
+            ));
+        }
+        Ok(())
+    }
+}

@@ -7,7 +7,7 @@ use std::{
 };
 
 use sync_core::{
-    model::{Account, Epoch, MutationId, Payload, RecordKey, Scope},
+    model::{Account, Epoch, MutationId, Page, Payload, RecordKey, Scope},
     store::Seq,
     time::Time,
     transport::Verdict,
@@ -129,8 +129,9 @@ impl Truth {
                 let reads = self.reads.entry((*device, (*scope).clone())).or_default();
                 if let Some(page) = page {
                     reads.refused.clear();
-                    let scope = self.server.scopes.entry((*scope).clone()).or_default();
-                    scope.epoch = page.epoch.clone().or(scope.epoch.take());
+                    let made = page.changes.iter().filter_map(|change| change.mutation_id);
+                    self.ever_applied.extend(made);
+                    self.server.told(scope, page);
                 } else {
                     reads.refused.push(self.now);
                 }
@@ -192,6 +193,27 @@ impl Truth {
 }
 
 impl History {
+    /// Takes in a page: a server that was killed before it could answer may have made a change all the same.
+    fn told(&mut self, scope: &Scope, page: &Page) {
+        let truth = self.scopes.entry(scope.clone()).or_default();
+        truth.epoch = page.epoch.clone().or(truth.epoch.take());
+        for change in &page.changes {
+            let Some(seq) = change.seq.filter(|seq| !truth.log.contains_key(seq)) else {
+                continue;
+            };
+            let key = RecordKey {
+                scope: scope.clone(),
+                entity_type: change.entity_type.clone(),
+                entity_id: change.entity_id.clone(),
+            };
+            if let Some(id) = change.mutation_id {
+                truth.applied.entry(id).or_insert(seq);
+            }
+            let payload = change.op.payload().cloned();
+            truth.append(seq, key, payload);
+        }
+    }
+
     /// Takes in a verdict. What was appended already is not appended again, whatever the server says.
     fn decided(&mut self, sent: &sync_core::model::Mutation, verdict: &Verdict) {
         let Verdict::Applied {
@@ -211,17 +233,20 @@ impl History {
             // A delete of what was not there has appended nothing.
             return;
         }
-        let payload = sent.op.payload().cloned();
-        scope.head = scope.head.max(version.seq);
-        let key = sent.key.clone();
-        scope
-            .records
-            .insert(key.clone(), (version.seq, payload.clone()));
-        scope.log.insert(version.seq, Appended { key, payload });
+        scope.append(version.seq, sent.key.clone(), sent.op.payload().cloned());
     }
 }
 
 impl ScopeTruth {
+    fn append(&mut self, seq: u64, key: RecordKey, payload: Option<Payload>) {
+        self.head = self.head.max(seq);
+        let newest = self.records.entry(key.clone()).or_insert((0, None));
+        if newest.0 < seq {
+            *newest = (seq, payload.clone());
+        }
+        self.log.insert(seq, Appended { key, payload });
+    }
+
     /// The number under which a record had this payload; several edits never write the same.
     pub(crate) fn number_of(&self, key: &RecordKey, payload: &Payload) -> Option<u64> {
         let shows = |change: &Appended| {

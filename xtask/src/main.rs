@@ -1,10 +1,11 @@
-//! `cargo xtask`: sets the machine up, runs every test there is, and soaks.
+//! `cargo xtask`: sets the machine up, runs every test there is, soaks, and plants bugs.
 //!
 //! The stages and their steps are the table in `stages.rs`; what the machine needs is the table in `setup.rs`.
 
 mod checks;
 mod command;
 mod examples;
+mod mutants;
 mod project;
 mod setup;
 mod soak;
@@ -29,13 +30,19 @@ usage: cargo xtask test [--only STAGE] [--deny-skips]
        cargo xtask test --list
        cargo xtask setup
        cargo xtask soak [--minutes N] [--seed N]
+       cargo xtask mutants [--only NAME] [--seeds N]
+       cargo xtask mutants --check
 
   test            install what is missing, run every stage, end with the totals
     --only STAGE  run this stage alone
     --deny-skips  fail when a test is skipped, too
     --list        print the stages and their steps, run nothing
   setup           install what is missing, run nothing else
-  soak            two devices and a server, killed at random for N minutes (10): do they converge?";
+  soak            two devices and a server, killed at random for N minutes (10): do they converge?
+  mutants         plant each bug of sync-testing/mutants in a copy: does the simulator find it?
+    --only NAME   those with this in their name alone
+    --seeds N     what a mutant may survive (20000)
+    --check       whether the patches still apply, run nothing";
 
 enum Task {
     Test {
@@ -48,6 +55,8 @@ enum Task {
         time: Duration,
         seed: u64,
     },
+    Mutants(mutants::Choice),
+    CheckMutants,
     Help,
 }
 
@@ -70,6 +79,8 @@ fn main() -> ExitCode {
         }
         Task::Setup => succeeded(setup::install_all(STAGES)),
         Task::Soak { time, seed } => succeeded(soak::run_for(time, seed, &Project::find())),
+        Task::Mutants(choice) => succeeded(mutants::run(&choice, &Project::find())),
+        Task::CheckMutants => succeeded(mutants::check(&Project::find())),
         Task::Help => {
             println!("{USAGE}");
             true
@@ -97,6 +108,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Task> {
             Some(arg) => Err(format!("`setup` takes no `{arg}`").into()),
         },
         Some("soak") => parse_soak(args),
+        Some("mutants") => parse_mutants(args),
         Some("help" | "--help" | "-h") | None => Ok(Task::Help),
         Some(task) => Err(format!("there is no task `{task}`").into()),
     }
@@ -126,6 +138,20 @@ fn parse_soak(mut args: impl Iterator<Item = String>) -> Result<Task> {
         time: Duration::from_secs(minutes * 60),
         seed,
     })
+}
+
+fn parse_mutants(mut args: impl Iterator<Item = String>) -> Result<Task> {
+    let (mut only, mut seeds) = (None, mutants::SEEDS);
+    while let Some(arg) = args.next() {
+        let mut value = || args.next().ok_or_else(|| format!("`{arg}` wants a value"));
+        match arg.as_str() {
+            "--check" => return Ok(Task::CheckMutants),
+            "--only" => only = Some(value()?),
+            "--seeds" => seeds = value()?.parse()?,
+            _ => return Err(format!("`mutants` takes no `{arg}`").into()),
+        }
+    }
+    Ok(Task::Mutants(mutants::Choice { only, seeds }))
 }
 
 fn parse_test(mut args: impl Iterator<Item = String>) -> Result<Task> {
@@ -186,6 +212,9 @@ mod tests {
             "test --only",
             "test --only natvie",
             "setup now",
+            "mutants --olny poison",
+            "mutants --only",
+            "mutants --seeds many",
         ] {
             assert!(parse_words(words).is_err(), "{words}");
         }

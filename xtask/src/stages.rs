@@ -2,7 +2,7 @@
 
 use crate::command::{run, run_tests};
 use crate::step::{Stage, Step};
-use crate::{checks, examples, setup, wasm};
+use crate::{checks, examples, mutants, setup, wasm};
 
 pub(crate) const STAGES: &[Stage] = &[Stage {
     name: "native",
@@ -51,5 +51,6 @@ pub(crate) const STAGES: &[Stage] = &[Stage {
             checks::named_tests::check,
         ),
         Step::one("links of the documentation", checks::links::check),
+        Step::one("mutants still apply", mutants::check),
     ],
 }];

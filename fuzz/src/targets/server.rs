@@ -22,7 +22,7 @@ use sync_core::{
 };
 use sync_http::{
     dialect::Feed,
-    wire::{AnswersBody, ErrorBody, PageBody},
+    wire::{AnswersBody, ErrorBody, PageBody, PushBody},
 };
 use sync_server::{
     Server,
@@ -133,6 +133,7 @@ impl App {
                 let refusal = ErrorBody::decode(&answer).unwrap().error;
                 assert!(refusal.code.status() == status || status == 405);
                 assert_ours(&refusal.message);
+                assert!(status != 400 || !is_good_push(message, target));
             }
             _ => panic!("status {status}: {answer}"),
         }
@@ -228,6 +229,15 @@ fn assert_same(again: &Verdict, first: &Verdict) {
         }
         (again, first) => assert_eq!(again, first),
     }
+}
+
+/// A push whose mutations may each make no sense, but which is one: it is never refused as malformed.
+fn is_good_push(message: &Message<'_>, target: &Target<'_>) -> bool {
+    let is_push = target.method == "POST" && target.uri == "/v1/push";
+    is_push
+        && message.headers.is_empty()
+        && crate::text(message.body)
+            .is_some_and(|body| PushBody::decode(&body, Timestamp::default()).is_ok())
 }
 
 /// A push, as far as it is needed to send it again with one mutation more.

@@ -10,7 +10,7 @@ use sync_http::{
     wire::{AnswersBody, ErrorBody, ErrorCode},
 };
 
-use crate::{memory::bounded, text, words::assert_names_a_place};
+use crate::{memory::bounded, named, text, words::assert_names_a_place};
 
 /// Every code that a refusal may have.
 const CODES: [ErrorCode; 9] = [
@@ -63,7 +63,7 @@ fn decode(
     match bounded(body, || decode(body)) {
         Ok(answer) => {
             assert_eq!(decode(&encode(&answer).into()).unwrap(), answer);
-            Some((answer, serde_json::from_str(body).ok()?))
+            Some((answer, named(body)?))
         }
         Err(error) => {
             assert_names_a_place(&error);

@@ -15,7 +15,7 @@ use sync_http::{
 
 use crate::{
     memory::bounded,
-    text,
+    named, text,
     words::{assert_names_a_place, assert_ours},
 };
 
@@ -38,7 +38,7 @@ fn own(body: &Arc<str>) {
         Ok(batch) => batch,
         Err(error) => return assert_names_a_place(&error),
     };
-    if let Ok(json) = serde_json::from_str::<Value>(body) {
+    if let Some(json) = named(body) {
         assert_eq!(json["account"], batch.account.as_str());
         assert_eq!(
             json["mutations"].as_array().unwrap().len(),

@@ -16,6 +16,7 @@ use sync_core::{
 use super::{
     plan::Act,
     seen::{Seen, TabId},
+    snapshot::Snapshot,
 };
 
 /// What is the case, told from the outside.
@@ -32,20 +33,21 @@ pub(crate) struct Truth {
     pub(crate) ever_applied: BTreeSet<MutationId>,
     /// The place of each mutation in the order of its device's store, as long as it is pending there.
     pub(crate) pending: BTreeMap<MutationId, Place>,
-    /// When each device last read a scope with success, and was refused since.
+    /// What the server has said of late when a device wanted to read a scope.
     pub(crate) reads: BTreeMap<(usize, Scope), Reads>,
     pub(crate) accounts: BTreeMap<usize, Account>,
     /// How long the server keeps verdicts.
     pub(crate) retention: Duration,
-    /// The scopes of which a device has heard how long.
-    pub(crate) heard_retention: BTreeSet<(usize, Scope)>,
+    /// Since when each device has known how long, of a scope.
+    pub(crate) heard_retention: BTreeMap<(usize, Scope), Time>,
     /// The devices whose wall clock was set back: they cannot tell the age of what they sent.
     pub(crate) clock_set_back: BTreeSet<usize>,
     /// The devices whose wall clock was set forward: to another process a lease there may look as if it had run out.
     pub(crate) clock_set_forward: BTreeSet<usize>,
-    /// The scopes that each device has pulled, and those that it had pulled when the server was restored last.
-    pub(crate) pulled: BTreeSet<(usize, Scope)>,
-    pub(crate) pulled_at_restore: BTreeSet<(usize, Scope)>,
+    /// The scopes to which a device has edits, and which it has not pulled yet.
+    pub(crate) edited_unpulled: BTreeSet<(usize, Scope)>,
+    /// Those of which that was so when the server was restored.
+    pub(crate) restored_unnoticed: BTreeSet<(usize, Scope)>,
     /// The record with which the server refuses every batch, also when all other faults have stopped.
     pub(crate) choked: Option<RecordKey>,
     /// Whether the faults have stopped.
@@ -93,7 +95,9 @@ pub(crate) struct Place {
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reads {
-    /// The refusals since the last success.
+    /// Whether the newest answer was a page.
+    pub(crate) may: bool,
+    /// The refusals since a pull last came to its end at the device.
     pub(crate) refused: Vec<Time>,
 }
 
@@ -120,15 +124,20 @@ impl Truth {
                     self.verdicts.insert(sent.id, decided);
                 }
             }
-            Seen::Stored { tab, after, .. } => self.stored(*tab, after),
+            Seen::Stored {
+                tab, before, after, ..
+            } => {
+                self.synced(*tab, before, after);
+                self.stored(*tab, after);
+            }
             Seen::Read {
                 device,
                 scope,
                 page,
             } => {
                 let reads = self.reads.entry((*device, (*scope).clone())).or_default();
+                reads.may = page.is_some();
                 if let Some(page) = page {
-                    reads.refused.clear();
                     let made = page.changes.iter().filter_map(|change| change.mutation_id);
                     self.ever_applied.extend(made);
                     self.server.told(scope, page);
@@ -152,7 +161,8 @@ impl Truth {
             Seen::BackedUp => self.backup = Some(self.server.clone()),
             Seen::Restored => {
                 self.restores += 1;
-                self.pulled_at_restore = self.pulled.clone();
+                let unnoticed = self.edited_unpulled.iter().cloned();
+                self.restored_unnoticed.extend(unnoticed);
                 self.server = self.backup.clone().unwrap_or_default();
                 // The new one is told by the next answer.
                 for scope in self.server.scopes.values_mut() {
@@ -167,21 +177,39 @@ impl Truth {
     /// Whether the server was restored while a device had only pushed to a scope and not pulled it: it has no cursor
     /// by which the server could tell it to look first, and what it sends meets a history that it does not know.
     pub(crate) fn restored_unnoticed(&self, device: usize, scope: &Scope) -> bool {
-        self.restores > 0 && !self.pulled_at_restore.contains(&(device, scope.clone()))
+        self.restored_unnoticed.contains(&(device, scope.clone()))
     }
 
-    fn stored(&mut self, tab: TabId, after: &super::snapshot::Snapshot) {
+    /// A pull that has come to its end is proof of access, once the device has heard of it.
+    fn synced(&mut self, tab: TabId, before: &Snapshot, after: &Snapshot) {
+        for (scope, row) in &after.scopes {
+            let then = before.scopes.get(scope).and_then(|row| row.synced_at);
+            if row.synced_at.is_some()
+                && row.synced_at != then
+                && let Some(reads) = self.reads.get_mut(&(tab.device, scope.clone()))
+            {
+                reads.refused.clear();
+            }
+        }
+    }
+
+    fn stored(&mut self, tab: TabId, after: &Snapshot) {
         let device = tab.device;
-        self.pulled.retain(|(of, _)| *of != device);
-        let pulled = after.scopes.values().filter(|row| row.pulled);
-        self.pulled
-            .extend(pulled.map(|row| (device, row.scope.clone())));
-        for row in after
-            .scopes
-            .values()
-            .filter(|row| row.verdict_retention.is_some())
-        {
-            self.heard_retention.insert((device, row.scope.clone()));
+        let pulled = |scope: &Scope| after.scopes.get(scope).is_some_and(|row| row.pulled);
+        self.edited_unpulled.retain(|(of, _)| *of != device);
+        let edited = after.entries.iter().map(|entry| &entry.mutation.key.scope);
+        let unpulled = edited.filter(|scope| !pulled(scope));
+        self.edited_unpulled
+            .extend(unpulled.map(|scope| (device, scope.clone())));
+        let hears = |scope: &Scope| {
+            let row = after.scopes.get(scope);
+            row.is_some_and(|row| row.verdict_retention.is_some())
+        };
+        self.heard_retention
+            .retain(|(of, scope), _| *of != device || hears(scope));
+        for scope in after.scopes.keys().filter(|scope| hears(scope)) {
+            let heard = self.heard_retention.entry((device, scope.clone()));
+            heard.or_insert(self.now);
         }
         self.pending.retain(|_, place| place.device != device);
         for entry in after.entries.iter().filter(|entry| entry.is_pending()) {

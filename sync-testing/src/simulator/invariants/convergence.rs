@@ -27,8 +27,8 @@ impl Invariant for Convergence {
         };
         for (device, held) in *devices {
             for (scope, row) in &held.scopes {
-                let refused = truth.reads.get(&(*device, scope.clone()));
-                if refused.is_some_and(|reads| !reads.refused.is_empty()) || !row.pulled {
+                let reads = truth.reads.get(&(*device, scope.clone()));
+                if reads.is_some_and(|reads| !reads.may) || !row.pulled {
                     continue;
                 }
                 let server = truth.server.scopes.get(scope);

@@ -9,7 +9,7 @@ use sync_core::{
 };
 
 use super::Invariant;
-use crate::simulator::{seen::Seen, truth::Truth};
+use crate::simulator::{network::Asked, seen::Seen, truth::Truth};
 
 /// The longest that a request is on its way.
 const ON_THE_WAY: Duration = Duration::from_secs(60);
@@ -18,12 +18,14 @@ const ON_THE_WAY: Duration = Duration::from_secs(60);
 pub(crate) struct ExactlyOnce {
     /// The version that each mutation was answered with first, in the history of the server that goes on.
     answered: BTreeMap<MutationId, Version>,
-    /// When each mutation was applied first, in whatever history.
+    /// When each mutation was sent first: it was applied then, or later.
+    sent: BTreeMap<MutationId, Time>,
+    /// When each mutation was known to be applied first, in whatever history.
     first: BTreeMap<MutationId, Time>,
     /// Whose each number is.
     numbers: BTreeMap<(Scope, u64), MutationId>,
-    /// The change that each mutation was pulled as, and when first.
-    pulled: BTreeMap<MutationId, (u64, Time)>,
+    /// The change that each mutation was pulled as.
+    pulled: BTreeMap<MutationId, u64>,
     restores: u64,
 }
 
@@ -51,6 +53,15 @@ impl Invariant for ExactlyOnce {
         {
             return self.read(scope, page, truth);
         }
+        if let Seen::Sent {
+            asked: Asked::Push(request),
+            ..
+        } = seen
+        {
+            for sent in &request.mutations {
+                self.sent.entry(sent.mutation.id).or_insert(truth.now);
+            }
+        }
         let Seen::Decided { request, answer } = seen else {
             return Ok(());
         };
@@ -67,11 +78,11 @@ impl Invariant for ExactlyOnce {
             let Some(sent) = request.mutations.iter().find(|sent| sent.mutation.id == id) else {
                 return Err(format!("the server answers for {id}, which was not sent"));
             };
-            let at = *self.first.entry(id).or_insert(truth.now);
+            self.first.entry(id).or_insert(truth.now);
             match self.answered.get(&id) {
                 Some(first) if first != version => {
                     let scope = &sent.mutation.key.scope;
-                    if may_be_forgotten(id, scope, truth.now.since(at), truth) {
+                    if self.may_be_forgotten(id, scope, truth) {
                         continue;
                     }
                     return Err(format!(
@@ -103,11 +114,10 @@ impl ExactlyOnce {
             let (Some(id), Some(seq)) = (change.mutation_id, change.seq) else {
                 continue;
             };
-            let (first, at) = *self.pulled.entry(id).or_insert((seq, truth.now));
+            self.first.entry(id).or_insert(truth.now);
+            let first = *self.pulled.entry(id).or_insert(seq);
             let answered = self.answered.get(&id).map_or(first, |version| version.seq);
-            let made = self.first.get(&id).copied().unwrap_or(at);
-            let age = truth.now.since(made);
-            if (first != seq || answered != seq) && !may_be_forgotten(id, scope, age, truth) {
+            if (first != seq || answered != seq) && !self.may_be_forgotten(id, scope, truth) {
                 return Err(format!(
                     "{id} was pulled as change {first}, and is change {seq}"
                 ));
@@ -132,26 +142,27 @@ impl ExactlyOnce {
             }
             let (id, scope) = (sent.mutation.id, &sent.mutation.key.scope);
             let pulled = self.pulled.get(&id).copied();
-            let first = self.first.get(&id);
-            let answered = self.answered.get(&id).zip(first);
-            let answered = answered.map(|(version, at)| (version.seq, *at));
-            if let Some((seq, at)) = pulled.or(answered)
-                && !may_be_forgotten(id, scope, truth.now.since(at), truth)
+            let answered = self.answered.get(&id).map(|version| version.seq);
+            if let Some(seq) = pulled.or(answered)
+                && !self.may_be_forgotten(id, scope, truth)
             {
                 return Err(format!("{id} is change {seq}, and the server refuses it"));
             }
         }
         Ok(())
     }
-}
 
-/// Whether the server need not know a verdict of this age any more: it has kept it as long as it says, and the
-/// device has sent the mutation again because it has not heard how long that is, or cannot tell the time that has
-/// passed, or before the time was up.
-fn may_be_forgotten(id: MutationId, scope: &Scope, age: Duration, truth: &Truth) -> bool {
-    let heard = truth.pending.get(&id).is_some_and(|place| {
-        let of = (place.device, scope.clone());
-        truth.heard_retention.contains(&of) && !truth.clock_set_back.contains(&place.device)
-    });
-    age > truth.retention && !(heard && age > truth.retention + ON_THE_WAY)
+    /// Whether the server need not know a verdict any more: it has kept it as long as it says, and the device has
+    /// sent the mutation again because it has not heard how long that is, or cannot tell the time that has passed, or
+    /// before the time was up.
+    fn may_be_forgotten(&self, id: MutationId, scope: &Scope, truth: &Truth) -> bool {
+        let since = |at: Option<&Time>| truth.now.since(at.copied().unwrap_or(truth.now));
+        let (at_most, at_least) = (since(self.sent.get(&id)), since(self.first.get(&id)));
+        let heard = truth.pending.get(&id).is_some_and(|place| {
+            let of = (place.device, scope.clone());
+            let heard = truth.heard_retention.get(&of);
+            since(heard) > ON_THE_WAY && !truth.clock_set_back.contains(&place.device)
+        });
+        at_most > truth.retention && !(heard && at_least > truth.retention + ON_THE_WAY)
+    }
 }

@@ -79,6 +79,11 @@ impl Flicker {
         if truth.restored_unnoticed(device, &key.scope) {
             return false;
         }
+        // A later one that the server has decided, too, is what the view shows.
+        let later = |other: &Entry| other.is_acknowledged() && other.seq > entry.seq;
+        if held.entries_of(key).any(later) {
+            return false;
+        }
         let of_another_history = held.scopes.get(&key.scope).is_some_and(|row| {
             row.epoch()
                 .is_some_and(|epoch| Some(epoch) != server.epoch.as_ref())

@@ -32,7 +32,7 @@ impl Invariant for Stall {
             }
             for (scope, row) in &held.scopes {
                 let reads = truth.reads.get(&(*device, scope.clone()));
-                let may_read = reads.is_some_and(|reads| reads.refused.is_empty());
+                let may_read = reads.is_some_and(|reads| reads.may);
                 let head = truth
                     .server
                     .scopes

@@ -27,8 +27,8 @@ pub(crate) struct Truth {
     /// How often the server was restored: what it had decided before may be gone.
     pub(crate) restores: u64,
     pub(crate) backup: Option<History>,
-    /// The newest verdict of each mutation that has ever been decided.
-    pub(crate) verdicts: BTreeMap<MutationId, Decided>,
+    /// The verdicts of each mutation that has ever been decided; an old one may be on its way for long.
+    pub(crate) verdicts: BTreeMap<MutationId, BTreeSet<Decided>>,
     /// Mutations that were applied in some history of the server.
     pub(crate) ever_applied: BTreeSet<MutationId>,
     /// The place of each mutation in the order of its device's store, as long as it is pending there.
@@ -79,7 +79,7 @@ pub(crate) struct Appended {
 }
 
 /// A verdict, without what it carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Decided {
     Applied,
     Conflict,
@@ -121,7 +121,7 @@ impl Truth {
                     if decided == Decided::Applied {
                         self.ever_applied.insert(sent.id);
                     }
-                    self.verdicts.insert(sent.id, decided);
+                    self.verdicts.entry(sent.id).or_default().insert(decided);
                 }
             }
             Seen::Stored {
@@ -172,6 +172,12 @@ impl Truth {
             Seen::Healed => self.healed = true,
             _ => {}
         }
+    }
+
+    /// Whether a mutation has ever had this verdict.
+    pub(crate) fn was_ever(&self, id: MutationId, decided: Decided) -> bool {
+        let verdicts = self.verdicts.get(&id);
+        verdicts.is_some_and(|verdicts| verdicts.contains(&decided))
     }
 
     /// Whether the server was restored while a device had only pushed to a scope and not pulled it: it has no cursor

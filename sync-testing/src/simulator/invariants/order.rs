@@ -75,7 +75,10 @@ impl Invariant for Order {
                     {
                         let after = sent.mutation.after;
                         let before = after.and_then(|after| truth.verdicts.get(&after));
-                        if let Some(refused @ (Decided::Rejected | Decided::Forbidden)) = before {
+                        let is_refusal = |verdict: &Decided| {
+                            matches!(verdict, Decided::Rejected | Decided::Forbidden)
+                        };
+                        if let Some(refused) = before.filter(|all| all.iter().all(is_refusal)) {
                             return Err(format!(
                                 "{id} was applied, and what it was made over is {refused:?}"
                             ));

@@ -119,7 +119,7 @@ fn left(
 ) -> Result<(), String> {
     let id = entry.mutation.id;
     let applied = truth.ever_applied.contains(&id);
-    let lost = truth.verdicts.get(&id) == Some(&Decided::Conflict);
+    let lost = truth.was_ever(id, Decided::Conflict);
     let in_conflict = before.conflicts.contains(&id) || after.conflicts.contains(&id);
     let allowed = match (call, &entry.state) {
         (StoreCall::Wipe, _) => true,
@@ -147,7 +147,7 @@ fn left(
         return Ok(());
     }
     Err(format!(
-        "{tab}: {call:?} has dropped {id} of {}, which was {:?}; the server's verdict is {:?}",
+        "{tab}: {call:?} has dropped {id} of {}, which was {:?}; the server's verdicts are {:?}",
         entry.mutation.key,
         entry.kind(),
         truth.verdicts.get(&id)
@@ -198,24 +198,26 @@ fn changed(
     truth: &Truth,
 ) -> Result<(), String> {
     let id = was.mutation.id;
-    let verdict = truth.verdicts.get(&id);
+    let verdicts = truth.verdicts.get(&id);
     let refuse = |what: &str| {
         Err(format!(
-            "{tab}: {call:?} {what} {id} of {}; the server's verdict is {verdict:?}",
+            "{tab}: {call:?} {what} {id} of {}; the server's verdicts are {verdicts:?}",
             was.mutation.key
         ))
     };
     match (&was.state, &now.state) {
         (EntryState::Pending(_), EntryState::Acknowledged(_)) => {
-            let lost = verdict == Some(&Decided::Conflict) && after.conflicts.contains(&id);
+            let lost = truth.was_ever(id, Decided::Conflict) && after.conflicts.contains(&id);
             if !truth.ever_applied.contains(&id) && !lost {
                 return refuse("takes for applied");
             }
         }
         (EntryState::Pending(_), EntryState::Failed(failed)) => {
             let fits = match failed.reason {
-                FailReason::Rejected => verdict == Some(&Decided::Rejected),
-                FailReason::Forbidden => verdict == Some(&Decided::Forbidden) || verdict.is_none(),
+                FailReason::Rejected => truth.was_ever(id, Decided::Rejected),
+                FailReason::Forbidden => {
+                    truth.was_ever(id, Decided::Forbidden) || verdicts.is_none()
+                }
                 _ => true,
             };
             if !fits {

@@ -51,6 +51,10 @@ enum StoreKind {
     Sqlite,
 }
 
+/// A history is made of many small allocations.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match run(&arguments) {

@@ -44,10 +44,13 @@ pub(crate) fn run_all(project: &Project) -> Result<Tally> {
     Ok(tally)
 }
 
-/// Runs histories of the simulator, the same ones each time.
+/// Runs histories of the simulator: the same ones each time, and some that no run had before.
 pub(crate) fn simulate(project: &Project) -> Result {
-    let mut simulate = project.cargo("run --release --package simulate --example simulate");
-    run(simulate.args(["--", "--seeds", "3000"]))
+    for from in ["0", "fresh"] {
+        let mut simulate = project.cargo("run --release --package simulate --example simulate");
+        run(simulate.args(["--", "--seeds", "3000", "--from", from]))?;
+    }
+    Ok(())
 }
 
 /// Puts the example server, on a file of its own, to the suite of backends.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sync_core::{
-    model::{MutationId, RecordKey, Scope},
+    model::{Mutation, MutationId, RecordKey, Scope},
     store::Seq,
     transport::{TransportErrorKind, Verdict},
 };
@@ -20,7 +20,7 @@ pub(crate) struct Order {
     /// The newest that each device has had applied in a scope.
     in_scope: BTreeMap<(usize, Scope), Seq>,
     of_record: BTreeMap<(usize, RecordKey), Seq>,
-    applied: BTreeSet<MutationId>,
+    decided: BTreeSet<MutationId>,
     pushes: BTreeMap<u64, usize>,
     /// Devices that may be narrowing a refusal down: one of them sends what follows a suspect to tell whether it is
     /// to blame, and keeps the order of each record only.
@@ -42,7 +42,7 @@ impl Invariant for Order {
             self.restores = truth.restores;
             self.in_scope.clear();
             self.of_record.clear();
-            self.applied.clear();
+            self.decided.clear();
         }
         match seen {
             Seen::Sent {
@@ -67,23 +67,15 @@ impl Invariant for Order {
             Seen::Decided { request, answer } => {
                 for sent in &request.mutations {
                     let id = sent.mutation.id;
-                    let is_applied = |answer: &&sync_core::transport::Answer| {
-                        answer.id == id && matches!(answer.verdict, Verdict::Applied { .. })
-                    };
-                    if answer.answers.iter().any(|answer| is_applied(&answer))
-                        && self.applied.insert(id)
-                    {
-                        let after = sent.mutation.after;
-                        let before = after.and_then(|after| truth.verdicts.get(&after));
-                        let is_refusal = |verdict: &Decided| {
-                            matches!(verdict, Decided::Rejected | Decided::Forbidden)
-                        };
-                        if let Some(refused) = before.filter(|all| all.iter().all(is_refusal)) {
-                            return Err(format!(
-                                "{id} was applied, and what it was made over is {refused:?}"
-                            ));
-                        }
-                        self.applied(id, &sent.mutation.key, truth)?;
+                    let mut answers = answer.answers.iter();
+                    let verdict = answers.find(|a| a.id == id).map(|a| &a.verdict);
+                    let decided = verdict.is_some_and(|v| !matches!(v, Verdict::Retry { .. }));
+                    // Its place is where it was decided first. Once the server has forgotten a verdict, it decides anew.
+                    if !decided || !self.decided.insert(id) {
+                        continue;
+                    }
+                    if let Some(Verdict::Applied { .. }) = verdict {
+                        self.applied(&sent.mutation, truth)?;
                     }
                 }
             }
@@ -94,7 +86,16 @@ impl Invariant for Order {
 }
 
 impl Order {
-    fn applied(&mut self, id: MutationId, key: &RecordKey, truth: &Truth) -> Result<(), String> {
+    fn applied(&mut self, mutation: &Mutation, truth: &Truth) -> Result<(), String> {
+        let (id, key) = (mutation.id, &mutation.key);
+        let is_refusal =
+            |verdict: &Decided| matches!(verdict, Decided::Rejected | Decided::Forbidden);
+        let before = mutation.after.and_then(|after| truth.verdicts.get(&after));
+        if let Some(refused) = before.filter(|all| all.iter().all(is_refusal)) {
+            return Err(format!(
+                "{id} was applied, and what it was made over is {refused:?}"
+            ));
+        }
         // What is not in an outbox any more was given up by its user, and has come late.
         let Some(place) = truth.pending.get(&id) else {
             return Ok(());

@@ -14,10 +14,14 @@ use sync_core::{
 };
 
 use super::{
+    network::Asked,
     plan::Act,
     seen::{Seen, TabId},
     snapshot::Snapshot,
 };
+
+/// The longest that a request is on its way.
+pub(crate) const ON_THE_WAY: Duration = Duration::from_secs(60);
 
 /// What is the case, told from the outside.
 #[derive(Debug, Default)]
@@ -46,7 +50,9 @@ pub(crate) struct Truth {
     pub(crate) clock_set_forward: BTreeSet<usize>,
     /// The scopes to which a device has edits, and which it has not pulled yet.
     pub(crate) edited_unpulled: BTreeSet<(usize, Scope)>,
-    /// Those of which that was so when the server was restored.
+    /// When each device last sent edits of a scope of which it had no cursor; they may be on their way for a while.
+    pub(crate) sent_unpulled: BTreeMap<(usize, Scope), Time>,
+    /// Those to which it had unpulled edits, or had sent them, when the server was restored.
     pub(crate) restored_unnoticed: BTreeSet<(usize, Scope)>,
     /// The record with which the server refuses every batch, also when all other faults have stopped.
     pub(crate) choked: Option<RecordKey>,
@@ -145,6 +151,16 @@ impl Truth {
                     reads.refused.push(self.now);
                 }
             }
+            Seen::Sent {
+                tab,
+                asked: Asked::Push(push),
+                ..
+            } => {
+                for (scope, _) in push.cursors.iter().filter(|(_, cursor)| cursor.is_none()) {
+                    let of = (tab.device, scope.clone());
+                    self.sent_unpulled.insert(of, self.now);
+                }
+            }
             Seen::Bound { device, account } => {
                 self.accounts.insert(*device, (*account).clone());
             }
@@ -161,8 +177,10 @@ impl Truth {
             Seen::BackedUp => self.backup = Some(self.server.clone()),
             Seen::Restored => {
                 self.restores += 1;
-                let unnoticed = self.edited_unpulled.iter().cloned();
-                self.restored_unnoticed.extend(unnoticed);
+                let on_the_way = |at: &Time| self.now.since(*at) <= ON_THE_WAY;
+                let sent = self.sent_unpulled.iter().filter(|(_, at)| on_the_way(at));
+                let unnoticed = self.edited_unpulled.iter().chain(sent.map(|(of, _)| of));
+                self.restored_unnoticed.extend(unnoticed.cloned());
                 self.server = self.backup.clone().unwrap_or_default();
                 // The new one is told by the next answer.
                 for scope in self.server.scopes.values_mut() {

@@ -1,6 +1,6 @@
 //! A mutation is applied once, however often it arrives, and its answer stays the same.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use sync_core::{
     model::{MutationId, Page, Scope, Version},
@@ -9,10 +9,11 @@ use sync_core::{
 };
 
 use super::Invariant;
-use crate::simulator::{network::Asked, seen::Seen, truth::Truth};
-
-/// The longest that a request is on its way.
-const ON_THE_WAY: Duration = Duration::from_secs(60);
+use crate::simulator::{
+    network::Asked,
+    seen::Seen,
+    truth::{ON_THE_WAY, Truth},
+};
 
 #[derive(Default)]
 pub(crate) struct ExactlyOnce {

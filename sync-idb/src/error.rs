@@ -1,0 +1,205 @@
+//! What can fail inside a call, and the store error that it becomes.
+
+use std::{error::Error, fmt};
+
+use js_sys::Reflect;
+use sync_core::error::{StoreError, StoreErrorKind};
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::DomException;
+
+/// A result inside a transaction.
+pub(crate) type Attempt<T> = Result<T, Failure>;
+
+/// Why a transaction did not come to its end.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// A rule of the core refused, or what was asked makes no sense.
+    Refused(StoreError),
+    /// The browser failed.
+    Browser(BrowserError),
+    /// The connection is gone, and nothing was committed on it. Another one may work.
+    Lost(BrowserError),
+    /// A row holds what this version cannot read: which, and where in it.
+    Unreadable(String),
+}
+
+/// An exception of the browser. A `JsValue` may not leave its thread; its name and words may.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BrowserError {
+    pub(crate) name: String,
+    pub(crate) message: String,
+}
+
+impl fmt::Display for BrowserError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.message)
+    }
+}
+
+impl Error for BrowserError {}
+
+impl BrowserError {
+    pub(crate) fn new(name: &str, message: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            message: message.to_owned(),
+        }
+    }
+
+    /// Whether it is WebKit's, of which the process that serves databases is gone.
+    fn is_lost(&self) -> bool {
+        matches!(self.name.as_str(), "UnknownError" | "AbortError")
+            && self
+                .message
+                .contains("Connection to Indexed Database server lost")
+    }
+
+    fn kind(&self) -> StoreErrorKind {
+        match self.name.as_str() {
+            "QuotaExceededError" => StoreErrorKind::Full,
+            "VersionError" => StoreErrorKind::NewerFormat,
+            "TimeoutError" => StoreErrorKind::Busy,
+            "ConstraintError" | "NotFoundError" => StoreErrorKind::Corrupt,
+            "DataError" | "DataCloneError" => StoreErrorKind::Invalid,
+            _ => StoreErrorKind::Unavailable,
+        }
+    }
+
+    fn advice(&self) -> &'static str {
+        match self.name.as_str() {
+            "QuotaExceededError" => "the origin's storage quota is used up",
+            "SecurityError" => {
+                "the browser denies storage to this page: a private window, a sandboxed frame, or blocked site data"
+            }
+            "AbortError" => "the browser aborted the transaction",
+            _ => "IndexedDB failed",
+        }
+    }
+}
+
+impl Failure {
+    /// An error of this kind.
+    pub(crate) fn refused(kind: StoreErrorKind, context: impl Into<String>) -> Self {
+        Self::Refused(StoreError::new(kind, context))
+    }
+
+    /// A row whose JSON does not decode. The words of the decoder may quote a payload, so only the place is kept.
+    pub(crate) fn undecodable(what: &str, error: &serde_json::Error) -> Self {
+        Self::Unreadable(format!(
+            "{what}: {:?} error at line {} column {}",
+            error.classify(),
+            error.line(),
+            error.column()
+        ))
+    }
+
+    fn of_browser(error: BrowserError) -> Self {
+        if error.is_lost() {
+            Self::Lost(error)
+        } else {
+            Self::Browser(error)
+        }
+    }
+
+    /// The same failure, of a transaction that could not begin: a closed connection says so by an invalid state.
+    pub(crate) fn at_begin(self) -> Self {
+        match self {
+            Self::Browser(error) if error.name == "InvalidStateError" => Self::Lost(error),
+            failure => failure,
+        }
+    }
+
+    /// Whether this is the browser's exception of this name.
+    pub(crate) fn is(&self, name: &str) -> bool {
+        matches!(self, Self::Browser(error) if error.name == name)
+    }
+
+    /// The store error for a caller who was doing `what`.
+    pub(crate) fn during(self, what: &str) -> StoreError {
+        match self {
+            Self::Refused(error) => error,
+            Self::Unreadable(row) => {
+                StoreError::new(StoreErrorKind::Corrupt, format!("{what}: {row}"))
+            }
+            Self::Lost(error) => StoreError::new(
+                StoreErrorKind::Unavailable,
+                format!("{what}: the connection to the database is lost, and a new one was, too"),
+            )
+            .with_source(error),
+            Self::Browser(error) => {
+                let context = format!("{what}: {} ({})", error.advice(), error.name);
+                StoreError::new(error.kind(), context).with_source(error)
+            }
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<DomException> for Failure {
+    fn from(error: DomException) -> Self {
+        Self::of_browser(BrowserError {
+            name: error.name(),
+            message: error.message(),
+        })
+    }
+}
+
+impl From<JsValue> for Failure {
+    fn from(error: JsValue) -> Self {
+        let text = |name| {
+            Reflect::get(&error, &JsValue::from_str(name))
+                .ok()
+                .and_then(|value| value.as_string())
+        };
+        Self::of_browser(match error.dyn_ref::<DomException>() {
+            Some(error) => BrowserError {
+                name: error.name(),
+                message: error.message(),
+            },
+            None => BrowserError {
+                name: text("name").unwrap_or_else(|| "Error".to_owned()),
+                message: text("message").unwrap_or_default(),
+            },
+        })
+    }
+}
+
+impl From<idb::Error> for Failure {
+    fn from(error: idb::Error) -> Self {
+        use idb::Error as E;
+        match error {
+            E::AddFailed(js)
+            | E::ClearFailed(js)
+            | E::CountFailed(js)
+            | E::DeleteFailed(js)
+            | E::GetAllFailed(js)
+            | E::GetAllKeysFailed(js)
+            | E::GetFailed(js)
+            | E::GetKeyFailed(js)
+            | E::IndexCreateFailed(js)
+            | E::IndexDeleteFailed(js)
+            | E::IndexedDbDeleteFailed(js)
+            | E::IndexedDbOpenFailed(js)
+            | E::IndexNotFound(js)
+            | E::KeyRangeCreateFailed(js)
+            | E::ObjectStoreCreateFailed(js)
+            | E::ObjectStoreDeleteFailed(js)
+            | E::ObjectStoreNotFound(js)
+            | E::OpenCursorFailed(js)
+            | E::OpenKeyCursorFailed(js)
+            | E::TransactionOpenFailed(js)
+            | E::UpdateFailed(js) => js.into(),
+            E::IndexedDbNotFound(_) => Self::refused(
+                StoreErrorKind::Unavailable,
+                "this browser, or this window, has no IndexedDB",
+            ),
+            E::DomException(error) => error.into(),
+            other => Self::Browser(BrowserError::new("Error", &other.to_string())),
+        }
+    }
+}

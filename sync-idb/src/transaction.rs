@@ -1,0 +1,284 @@
+//! One transaction: its requests, and how it ends.
+//!
+//! A transaction of IndexedDB commits by itself as soon as it has nothing left to do, and fails by an event. So how it
+//! ends is listened for from before its first request, whoever drops it unfinished aborts it, and nothing is awaited
+//! inside it but its own requests.
+
+use std::{
+    cell::Cell,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
+
+use idb::{Index, KeyRange, ObjectStore, Query};
+use js_sys::{Array, Function, Object, Reflect};
+use sync_core::model::EntityType;
+use wasm_bindgen::{JsCast, JsValue, prelude::Closure};
+use web_sys::{Event, IdbDatabase, IdbTransaction};
+
+use crate::{
+    error::{Attempt, BrowserError, Failure},
+    reply::{Reply, WakerSlot, wake},
+    schema::{Place, Shape},
+};
+
+/// What a transaction may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Read,
+    /// Write, and return when the operating system has it.
+    Relaxed,
+    /// Write, and return when the disk has it.
+    Strict,
+}
+
+/// A transaction that is under way. Dropping it aborts it.
+pub(crate) struct Tx {
+    inner: IdbTransaction,
+    ended: Ended,
+    shape: Rc<Shape>,
+    /// Chromium waits for ever for an upgrade that is committed explicitly within its own event.
+    is_upgrade: bool,
+    is_over: bool,
+}
+
+impl Tx {
+    /// Begins a transaction over these object stores.
+    pub(crate) fn begin(
+        database: &IdbDatabase,
+        stores: &[&str],
+        mode: Mode,
+        shape: &Rc<Shape>,
+    ) -> Attempt<Self> {
+        let names: Array = stores.iter().copied().map(JsValue::from_str).collect();
+        let (mode, durability) = match mode {
+            Mode::Read => ("readonly", "relaxed"),
+            Mode::Relaxed => ("readwrite", "relaxed"),
+            Mode::Strict => ("readwrite", "strict"),
+        };
+        let options = Object::new();
+        Reflect::set(&options, &"durability".into(), &durability.into())?;
+        // The method is called by name, as the durability is not in web_sys's stable part. Browsers that do not know
+        // it leave it aside.
+        let begin: Function = Reflect::get(database, &"transaction".into())?.unchecked_into();
+        let inner = begin
+            .call3(database, &names, &mode.into(), &options)
+            .map_err(|error| Failure::from(error).at_begin())?;
+        Ok(Self::of(inner.unchecked_into(), Rc::clone(shape), false))
+    }
+
+    /// The transaction that the browser has begun for an upgrade.
+    pub(crate) fn of_upgrade(inner: IdbTransaction, shape: Rc<Shape>) -> Self {
+        Self::of(inner, shape, true)
+    }
+
+    fn of(inner: IdbTransaction, shape: Rc<Shape>, is_upgrade: bool) -> Self {
+        Self {
+            ended: Ended::of(&inner),
+            inner,
+            shape,
+            is_upgrade,
+            is_over: false,
+        }
+    }
+
+    /// Where the records of a type are.
+    pub(crate) fn place(&self, entity_type: &EntityType) -> Place<'_> {
+        self.shape.place(entity_type)
+    }
+
+    /// All places of records, in a fixed order.
+    pub(crate) fn places(&self) -> impl Iterator<Item = Place<'_>> {
+        self.shape.places()
+    }
+
+    pub(crate) fn store(&self, name: &str) -> Attempt<ObjectStore> {
+        Ok(self.inner.object_store(name).map(ObjectStore::from)?)
+    }
+
+    fn index(&self, store: &str, name: &str) -> Attempt<Index> {
+        Ok(self.store(store)?.index(name)?)
+    }
+
+    pub(crate) fn get(&self, store: &str, key: JsValue) -> Attempt<Reply> {
+        Ok(Reply::of(self.store(store)?.get(key)?))
+    }
+
+    pub(crate) fn all(
+        &self,
+        store: &str,
+        range: Option<KeyRange>,
+        limit: Option<u32>,
+    ) -> Attempt<Reply> {
+        let query = range.map(Query::from);
+        Ok(Reply::of(self.store(store)?.get_all(query, limit)?))
+    }
+
+    pub(crate) fn all_keys(
+        &self,
+        store: &str,
+        range: Option<KeyRange>,
+        limit: Option<u32>,
+    ) -> Attempt<Reply> {
+        let query = range.map(Query::from);
+        Ok(Reply::of(self.store(store)?.get_all_keys(query, limit)?))
+    }
+
+    pub(crate) fn count(&self, store: &str, range: Option<KeyRange>) -> Attempt<Reply> {
+        Ok(Reply::of(self.store(store)?.count(range.map(Query::from))?))
+    }
+
+    /// The values that an index has for a key or a range.
+    pub(crate) fn indexed(
+        &self,
+        store: &str,
+        index: &str,
+        query: Option<Query>,
+        limit: Option<u32>,
+    ) -> Attempt<Reply> {
+        Ok(Reply::of(self.index(store, index)?.get_all(query, limit)?))
+    }
+
+    /// The primary key of the first value that an index has for a key.
+    pub(crate) fn indexed_key(&self, store: &str, index: &str, key: JsValue) -> Attempt<Reply> {
+        Ok(Reply::of(self.index(store, index)?.get_key(key)?))
+    }
+
+    /// The last of the values that an index has for a key: a cursor, or null.
+    pub(crate) fn last_indexed(&self, store: &str, index: &str, key: JsValue) -> Attempt<Reply> {
+        let index = self.index(store, index)?;
+        let last = Some(idb::CursorDirection::Prev);
+        Ok(Reply::of(index.open_key_cursor(Some(key.into()), last)?))
+    }
+
+    pub(crate) fn count_indexed(
+        &self,
+        store: &str,
+        index: &str,
+        query: Option<Query>,
+    ) -> Attempt<Reply> {
+        Ok(Reply::of(self.index(store, index)?.count(query)?))
+    }
+
+    /// Writes a value. That this succeeds is known when the transaction has ended.
+    pub(crate) fn put(&self, store: &str, value: &JsValue, key: Option<&JsValue>) -> Attempt<()> {
+        self.store(store)?.put(value, key)?;
+        Ok(())
+    }
+
+    pub(crate) fn delete(&self, store: &str, query: impl Into<Query>) -> Attempt<()> {
+        self.store(store)?.delete(query)?;
+        Ok(())
+    }
+
+    pub(crate) fn clear(&self, store: &str) -> Attempt<()> {
+        self.store(store)?.clear()?;
+        Ok(())
+    }
+
+    /// Ends the transaction as the outcome of its body says: commits and waits until that has succeeded, or aborts and
+    /// waits until nothing of it is left.
+    pub(crate) async fn finish<T>(mut self, outcome: Attempt<T>) -> Attempt<T> {
+        self.is_over = true;
+        match outcome {
+            Ok(value) => {
+                if !self.is_upgrade {
+                    // Without it the browser looks around first for what may still come. One that has ended by itself,
+                    // or by an error, refuses: how it has ended is what counts.
+                    #[expect(deprecated, reason = "web_sys marks it so; the standard does not")]
+                    let _ = self.inner.commit();
+                }
+                if (&mut self.ended).await {
+                    return Ok(value);
+                }
+                Err(self.reason())
+            }
+            Err(failure) => {
+                let is_over = self.inner.abort().is_err();
+                let committed = (&mut self.ended).await;
+                if committed && is_over {
+                    tracing::warn!("a transaction was over before its call was");
+                }
+                Err(match (failure, self.inner.error()) {
+                    // It failed as a request of an aborted transaction does; why it was aborted says more.
+                    (failure, Some(reason)) if failure.is("AbortError") => reason.into(),
+                    (failure, _) => failure,
+                })
+            }
+        }
+    }
+
+    /// Ends a transaction that has only read.
+    pub(crate) fn finish_reading(mut self) {
+        self.is_over = true;
+    }
+
+    /// Why the transaction was aborted.
+    fn reason(&self) -> Failure {
+        match self.inner.error() {
+            Some(error) => error.into(),
+            None => Failure::Browser(BrowserError::new("AbortError", "no reason was given")),
+        }
+    }
+}
+
+impl Drop for Tx {
+    fn drop(&mut self) {
+        if !self.is_over {
+            // One that has ended already refuses, which is as well.
+            let _ = self.inner.abort();
+        }
+    }
+}
+
+/// How a transaction ends: true when it was committed. What came before the future was first polled is not missed.
+struct Ended {
+    transaction: IdbTransaction,
+    state: Rc<Cell<Option<bool>>>,
+    waker: WakerSlot,
+    _on_event: Closure<dyn FnMut(Event)>,
+}
+
+impl Ended {
+    fn of(transaction: &IdbTransaction) -> Self {
+        let state = Rc::new(Cell::new(None));
+        let waker = WakerSlot::default();
+        let on_event = Closure::<dyn FnMut(Event)>::new({
+            let (state, waker) = (Rc::clone(&state), Rc::clone(&waker));
+            move |event: Event| {
+                state.set(Some(event.type_() == "complete"));
+                wake(&waker);
+            }
+        });
+        let listener = on_event.as_ref().unchecked_ref();
+        transaction.set_oncomplete(Some(listener));
+        transaction.set_onabort(Some(listener));
+        Self {
+            transaction: transaction.clone(),
+            state,
+            waker,
+            _on_event: on_event,
+        }
+    }
+}
+
+impl Future for Ended {
+    type Output = bool;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<bool> {
+        if let Some(committed) = self.state.get() {
+            return Poll::Ready(committed);
+        }
+        *self.waker.borrow_mut() = Some(context.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Drop for Ended {
+    /// The closure goes with this, so that nothing may call it any more.
+    fn drop(&mut self) {
+        self.transaction.set_oncomplete(None);
+        self.transaction.set_onabort(None);
+    }
+}

@@ -1,0 +1,18 @@
+//! The store in a dedicated worker.
+#![cfg(target_arch = "wasm32")]
+
+mod common;
+
+use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+
+wasm_bindgen_test_configure!(run_in_dedicated_worker);
+
+mod suite {
+    use super::*;
+    use crate::common::Tabs;
+
+    sync_testing::store_suite!(
+        #[wasm_bindgen_test]
+        Tabs::new()
+    );
+}

@@ -32,6 +32,18 @@ pub(crate) const WASM_TARGET: Piece = Piece {
     install: wasm::install::install,
 };
 
+pub(crate) const WASM_BINDGEN: Piece = Piece {
+    name: "wasm-bindgen's test runner",
+    is_there: wasm::bindgen::is_installed,
+    install: wasm::bindgen::install,
+};
+
+pub(crate) const CHROMIUM: Piece = Piece {
+    name: "Chromium and its driver",
+    is_there: wasm::browser::is_installed,
+    install: wasm::browser::install,
+};
+
 /// Installs what the stages need.
 pub(crate) fn install_all(stages: &[Stage]) -> Result {
     stages.iter().try_for_each(|stage| install(stage.needs))

@@ -4,7 +4,9 @@ use crate::command::{run, run_tests};
 use crate::step::{Stage, Step};
 use crate::{checks, examples, mutants, setup, wasm};
 
-pub(crate) const STAGES: &[Stage] = &[Stage {
+pub(crate) const STAGES: &[Stage] = &[NATIVE, BROWSER];
+
+const NATIVE: Stage = Stage {
     name: "native",
     needs: &[setup::RUSTFMT, setup::CLIPPY, setup::WASM_TARGET],
     steps: &[
@@ -53,4 +55,15 @@ pub(crate) const STAGES: &[Stage] = &[Stage {
         Step::one("links of the documentation", checks::links::check),
         Step::one("mutants still apply", mutants::check),
     ],
-}];
+};
+
+/// What only a browser can run: elsewhere the crate is empty.
+const BROWSER: Stage = Stage {
+    name: "browser",
+    needs: &[setup::WASM_TARGET, setup::WASM_BINDGEN, setup::CHROMIUM],
+    steps: &[
+        Step::one("lints of sync-idb", |p| wasm::browser::lint(p, "sync-idb")),
+        Step::one("docs of sync-idb", |p| wasm::browser::doc(p, "sync-idb")),
+        Step::many("tests of sync-idb", |p| wasm::browser::test(p, "sync-idb")),
+    ],
+};

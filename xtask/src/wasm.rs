@@ -3,11 +3,14 @@
 //! The toolchain that builds the rest does, where rustup could add the target to it. Where it could not, Debian's
 //! toolchain for web applications stands in: it lives in `/usr/bin` beside the other and is used for wasm alone.
 
+pub(crate) mod bindgen;
+pub(crate) mod browser;
 pub(crate) mod install;
 mod std_library;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{env, iter};
 
 use crate::Result;
 use crate::command::{quiet_output, run};
@@ -82,7 +85,13 @@ fn find_linker() -> Option<PathBuf> {
 /// A program of Debian's toolchain, kept apart from the toolchain that runs this.
 fn debian(program: &str) -> Command {
     let folder = Path::new("/usr/bin");
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = iter::once(folder.to_path_buf()).chain(env::split_paths(&path));
     let mut command = Command::new(folder.join(program));
+    // Its subcommands are looked for there, and would be those of the other toolchain.
+    if let Ok(path) = env::join_paths(folders) {
+        command.env("PATH", path);
+    }
     command
         .env("RUSTC", folder.join("rustc"))
         .env("RUSTDOC", folder.join("rustdoc"));

@@ -22,6 +22,7 @@ pub(crate) fn install() -> Result {
         "rustc-web",
         "cargo-web",
         "rust-web-src",
+        "rust-web-clippy",
         "libstd-rust-web-dev",
     ])?;
     if find_linker().is_none() {

@@ -1,0 +1,76 @@
+//! Tests in a real browser: Chromium, without a window, driven by chromedriver.
+
+use std::path::{Path, PathBuf};
+use std::{env, process::Command};
+
+use super::{TARGET, Toolchain, bindgen};
+use crate::Result;
+use crate::command::{run, run_tests};
+use crate::project::Project;
+use crate::setup::install_packages;
+use crate::tally::Tally;
+
+/// Where Debian puts it; `webdriver.json` beside a crate's manifest names it, too.
+const CHROMIUM: &str = "/usr/bin/chromium";
+
+pub(crate) fn is_installed() -> bool {
+    Path::new(CHROMIUM).is_file() && driver().is_some()
+}
+
+pub(crate) fn install() -> Result {
+    if !crate::setup::has_program("apt-get") {
+        let message = format!("install Chromium as {CHROMIUM}, and its chromedriver in the PATH");
+        return Err(message.into());
+    }
+    install_packages(&["chromium", "chromium-driver"])
+}
+
+fn driver() -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut programs = env::split_paths(&path).map(|folder| folder.join("chromedriver"));
+    programs.find(|program| program.is_file())
+}
+
+/// A cargo command on one of the crates, for wasm.
+fn cargo(project: &Project, toolchain: &Toolchain, words: &str) -> Command {
+    let mut cargo = toolchain.cargo();
+    let mut words = words.split_whitespace();
+    cargo.current_dir(&project.root).args(words.next());
+    cargo.args(["--target", TARGET]);
+    // Another compiler or other flags would evict the native builds from a shared directory.
+    cargo.arg("--target-dir").arg(project.target.join("wasm"));
+    cargo.args(words);
+    cargo
+}
+
+fn toolchain() -> Result<Toolchain> {
+    let found = Toolchain::find();
+    found.ok_or_else(|| "no toolchain for wasm; `cargo xtask setup` installs one".into())
+}
+
+/// Lints a crate as it is for the browser; elsewhere it is empty.
+pub(crate) fn lint(project: &Project, package: &str) -> Result {
+    let words = format!("clippy --package {package} --all-targets -- -D warnings");
+    run(&mut cargo(project, &toolchain()?, &words))
+}
+
+/// Builds its documentation.
+pub(crate) fn doc(project: &Project, package: &str) -> Result {
+    let words = format!("doc --package {package} --no-deps");
+    run(cargo(project, &toolchain()?, &words).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// Runs the tests of a crate; each says whether it runs in a window or in a worker.
+pub(crate) fn test(project: &Project, package: &str) -> Result<Tally> {
+    let words = format!("test --package {package} --lib --tests --no-fail-fast");
+    let driver = driver().ok_or("no chromedriver; `cargo xtask setup` installs it")?;
+    let runner = bindgen::folder()?.join("wasm-bindgen-test-runner");
+    let mut tests = cargo(project, &toolchain()?, &words);
+    tests
+        .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner)
+        .env("CHROMEDRIVER", driver)
+        // In seconds: for all tests of a program, and for the driver's start, which is slow on a busy machine.
+        .env("WASM_BINDGEN_TEST_TIMEOUT", "600")
+        .env("WASM_BINDGEN_TEST_DRIVER_TIMEOUT", "60");
+    run_tests(&mut tests)
+}

@@ -69,7 +69,7 @@ faults! {
     Unavailable = "server error 5xx",
     /// The server asks for patience.
     RetryAfter = "429 with Retry-After",
-    /// The token has expired.
+    /// The token has expired, and is refused until the app has another.
     Unauthorized = "401",
     /// Somebody on the way refuses.
     ProxyForbids = "403 of a proxy",
@@ -95,7 +95,6 @@ impl RequestFault {
         let kind = match self {
             Self::LostRequest => TransportErrorKind::Network,
             Self::Unavailable | Self::RetryAfter => TransportErrorKind::Unavailable,
-            Self::Unauthorized => TransportErrorKind::Unauthorized,
             Self::ProxyForbids | Self::CaptivePortal => TransportErrorKind::Foreign,
             Self::TooLarge => TransportErrorKind::TooLarge,
             Self::BadRequest => TransportErrorKind::BadRequest,
@@ -202,6 +201,7 @@ impl Network {
                 if request.mutations.iter().any(|m| is_choked(&m.mutation.key)) {
                     return Err(error(TransportErrorKind::BadRequest, "the server chokes"));
                 }
+                self.recorder.see(&Seen::Arrived { request: &request });
                 let answer = self.server.push(account, request.clone()).await?;
                 self.recorder.see(&Seen::Decided {
                     request: &request,
@@ -239,6 +239,7 @@ pub(crate) struct Line(Arc<Mutex<LineState>>);
 #[derive(Debug)]
 struct LineState {
     up: bool,
+    token_expired: bool,
     latency: Duration,
     faults: VecDeque<RequestFault>,
     /// How often each fault was met.
@@ -249,6 +250,7 @@ impl Line {
     pub(crate) fn new(latency: Duration) -> Self {
         Self(Arc::new(Mutex::new(LineState {
             up: true,
+            token_expired: false,
             latency,
             faults: VecDeque::new(),
             met: BTreeMap::new(),
@@ -263,6 +265,11 @@ impl Line {
         lock(&self.0).latency = latency;
     }
 
+    /// The app has a token that is good.
+    pub(crate) fn renew_token(&self) {
+        lock(&self.0).token_expired = false;
+    }
+
     pub(crate) fn fail_next(&self, fault: RequestFault) {
         lock(&self.0).faults.push_back(fault);
     }
@@ -270,6 +277,7 @@ impl Line {
     pub(crate) fn heal(&self) {
         let mut state = lock(&self.0);
         state.up = true;
+        state.token_expired = false;
         state.latency = Duration::ZERO;
         state.faults.clear();
     }
@@ -286,6 +294,13 @@ impl Line {
 
     fn is_up(&self) -> bool {
         lock(&self.0).up
+    }
+
+    /// Whether the token of a request is refused, which meets this fault, if any.
+    fn refuses_token(&self, fault: Option<RequestFault>) -> bool {
+        let mut state = lock(&self.0);
+        state.token_expired |= fault == Some(RequestFault::Unauthorized);
+        state.token_expired
     }
 
     fn latency(&self) -> Duration {
@@ -350,6 +365,11 @@ impl Link {
         if !self.line.is_up() {
             // An error only says that nobody waits any more.
             let _ = reply.send(Err(error(TransportErrorKind::Network, "no network")));
+            return;
+        }
+        if self.line.refuses_token(fault) {
+            let kind = TransportErrorKind::Unauthorized;
+            let _ = reply.send(Err(error(kind, "the token has expired")));
             return;
         }
         if let Some(error) = fault.and_then(RequestFault::error) {

@@ -15,6 +15,8 @@ use sync_core::{
     transport::{PushAnswer, PushRequest, TransportErrorKind},
 };
 
+use sync_server::access::Role;
+
 use super::{
     executor::lock,
     invariants::{self, Invariant},
@@ -78,6 +80,9 @@ pub(crate) enum Seen<'a> {
         /// The page; none when it was refused.
         page: Option<&'a Page>,
     },
+    /// A batch has reached the server. What it makes of it others may see before it has answered, or though it is
+    /// killed and never does.
+    Arrived { request: &'a PushRequest },
     /// The server has decided a batch, whether the answer arrives or not.
     Decided {
         request: &'a PushRequest,
@@ -87,6 +92,12 @@ pub(crate) enum Seen<'a> {
     Told { tab: TabId, event: &'a Event },
     /// A database was bound to an account.
     Bound { device: usize, account: &'a Account },
+    /// An account has this role in a scope from now on.
+    Granted {
+        scope: &'a Scope,
+        account: &'a Account,
+        role: Option<Role>,
+    },
     /// The server was backed up.
     BackedUp,
     /// The server was restored, and has begun a new epoch.

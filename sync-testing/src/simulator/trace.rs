@@ -71,9 +71,14 @@ impl Trace {
             }
             Seen::Told { tab, event } => format!("   {tab} tells {event:?}"),
             Seen::Bound { device, account } => format!("   device {device} is {account}'s"),
+            Seen::Granted {
+                scope,
+                account,
+                role,
+            } => format!("   server: {account} has {role:?} in {scope}"),
             Seen::BackedUp => "   server: backed up".to_owned(),
             Seen::Restored => "   server: restored".to_owned(),
-            Seen::Looked { .. } => return,
+            Seen::Arrived { .. } | Seen::Looked { .. } => return,
             Seen::Healed => "the faults stop".to_owned(),
             Seen::End { .. } => "the end".to_owned(),
         };

@@ -68,15 +68,7 @@ impl World {
             0 => server.with_validation(Arc::new(Picky)),
             _ => server,
         };
-        for (scope, roles) in plan.cast.roles.iter().enumerate() {
-            members.grant(SCOPES[scope], ACCOUNTS[0], Role::Owner);
-            for (account, role) in roles.iter().enumerate().skip(1) {
-                if let Some(role) = role {
-                    members.grant(SCOPES[scope], ACCOUNTS[account], *role);
-                }
-            }
-        }
-        Self {
+        let world = Self {
             network: Network::new(server, executor.clone(), recorder.clone()),
             plan,
             executor,
@@ -86,6 +78,28 @@ impl World {
             members,
             backup: None,
             written: 0,
+        };
+        for (scope, roles) in world.plan.cast.roles.iter().enumerate() {
+            world.grant(scope, 0, Some(Role::Owner));
+            for (account, role) in roles.iter().enumerate().skip(1) {
+                world.grant(scope, account, *role);
+            }
+        }
+        world
+    }
+
+    /// Gives an account a role in a scope, or takes it away.
+    fn grant(&self, scope: usize, account: usize, role: Option<Role>) {
+        let scope = Scope::from(SCOPES[scope]);
+        let account = Account::from(ACCOUNTS[account]);
+        self.recorder.see(&Seen::Granted {
+            scope: &scope,
+            account: &account,
+            role,
+        });
+        match role {
+            Some(role) => self.members.grant(scope, account, role),
+            None => self.members.revoke(&scope, &account),
         }
     }
 
@@ -237,6 +251,9 @@ impl World {
 
     /// The app has a token: a pause ends as soon as it is seen.
     fn log_in_again(&self, devices: &[Device]) {
+        for device in devices {
+            device.line.renew_token();
+        }
         for tab in devices.iter().flat_map(|device| &device.tabs).flatten() {
             let status = self.app(tab.engine.status());
             if status.is_some_and(|s| s.is_ok_and(|s| matches!(s.driver, DriverState::Paused(_)))) {
@@ -287,6 +304,7 @@ impl World {
             Act::DecideFailed(retry) => self.decide_failed(&devices[at], step.tab, *retry),
             Act::Acknowledge => self.acknowledge(&devices[at], step.tab),
             Act::Resume => {
+                devices[at].line.renew_token();
                 if let Some(tab) = &devices[at].tabs[step.tab] {
                     tab.engine.resume();
                 }
@@ -313,18 +331,7 @@ impl World {
             Act::Compact => {
                 let _ = self.network.server.compact().now_or_never();
             }
-            Act::Grant(scope, account, role) => match role {
-                Some(role) => self
-                    .members
-                    .grant(SCOPES[*scope], ACCOUNTS[*account], *role),
-                None => {
-                    let (scope, account) = (
-                        Scope::from(SCOPES[*scope]),
-                        Account::from(ACCOUNTS[*account]),
-                    );
-                    self.members.revoke(&scope, &account);
-                }
-            },
+            Act::Grant(scope, account, role) => self.grant(*scope, *account, *role),
             Act::Choke(slot) => self.network.choke_on(slot.map(key)),
         }
         Ok(())

@@ -12,8 +12,10 @@ mod later_edit;
 mod order;
 mod own_edits;
 mod pending;
+mod permission;
 mod purge;
 mod requests;
+mod resync;
 mod sender;
 mod stall;
 mod terminal;
@@ -50,8 +52,10 @@ pub(crate) fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(order::Order::default()),
         Box::new(own_edits::OwnEdits::default()),
         Box::new(pending::Pending),
+        Box::new(permission::Permission::default()),
         Box::new(purge::Purge),
         Box::new(requests::Requests::default()),
+        Box::new(resync::Resync::default()),
         Box::new(sender::Sender::default()),
         Box::new(stall::Stall),
         Box::new(terminal::Terminal::default()),

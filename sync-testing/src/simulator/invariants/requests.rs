@@ -5,17 +5,21 @@ use std::{
     time::Duration,
 };
 
-use sync_core::{model::Scope, time::Time};
+use sync_core::{model::Scope, time::Time, transport::TransportErrorKind};
 
 use super::Invariant;
 use crate::simulator::{
     network::Asked,
+    plan::{Act, Step},
     seen::{Seen, TabId},
     truth::Truth,
 };
 
 /// The most failures of one kind in a minute: one each half second, with a little room.
 const MOST: usize = 125;
+/// The most requests that have been begun before the first of them comes back with the token refused, or before the
+/// app has supplied another.
+const MOST_REFUSED: u32 = 12;
 
 #[derive(Default)]
 pub(crate) struct Requests {
@@ -23,6 +27,8 @@ pub(crate) struct Requests {
     failed: BTreeMap<(usize, Option<Scope>), VecDeque<Time>>,
     /// Until when the server has asked each engine to wait with requests of a kind.
     asked_to_wait: BTreeMap<(TabId, Option<Scope>), Time>,
+    /// How often each engine has met with its token refused since the app has supplied it.
+    token_refused: BTreeMap<TabId, u32>,
 }
 
 impl Invariant for Requests {
@@ -58,13 +64,35 @@ impl Invariant for Requests {
             Seen::Bound { device, .. } => {
                 self.asked_to_wait
                     .retain(|(tab, _), _| tab.device != *device);
+                self.token_refused.retain(|tab, _| tab.device != *device);
             }
+            Seen::Step(Step {
+                device,
+                tab,
+                act: Act::Resume,
+                ..
+            }) => {
+                self.token_refused.remove(&TabId {
+                    device: *device,
+                    tab: *tab,
+                });
+            }
+            Seen::Healed => self.token_refused.clear(),
             Seen::Refused {
                 tab,
                 request,
+                kind,
                 retry_after,
-                ..
             } => {
+                if *kind == TransportErrorKind::Unauthorized {
+                    let times = self.token_refused.entry(*tab).or_default();
+                    *times += 1;
+                    if *times > MOST_REFUSED {
+                        return Err(format!(
+                            "{tab} asks again and again with a token that is refused"
+                        ));
+                    }
+                }
                 let Some(of) = self.under_way.get(request) else {
                     return Ok(());
                 };

@@ -1,8 +1,10 @@
 //! No mutation leaves the outbox but for a reason: applied, in conflict, failed and listed, discarded, cancelled, or
 //! revoked with its copy kept.
 
+use std::collections::BTreeSet;
+
 use sync_core::{
-    model::RecordKey,
+    model::{MutationId, RecordKey},
     store::{Enqueued, Entry, EntryState, FailReason},
 };
 
@@ -21,6 +23,8 @@ use crate::{
 pub(crate) struct Terminal {
     /// Whether the last log-out was one that may lose something.
     forced: bool,
+    /// Mutations that have reached the server: they may have verdicts that nobody has heard.
+    arrived: BTreeSet<MutationId>,
 }
 
 impl Invariant for Terminal {
@@ -40,6 +44,11 @@ impl Invariant for Terminal {
                 }
                 Ok(())
             }
+            Seen::Arrived { request } => {
+                let ids = request.mutations.iter().map(|sent| sent.mutation.id);
+                self.arrived.extend(ids);
+                Ok(())
+            }
             Seen::Stored {
                 tab,
                 call,
@@ -56,7 +65,7 @@ impl Invariant for Terminal {
                             changed(*tab, *call, entry, now, after, truth)?;
                             merged(*tab, *call, entry, now, before)?;
                         }
-                        None => left(*tab, *call, entry, before, after, truth)?,
+                        None => self.left(*tab, *call, entry, before, after, truth)?,
                     }
                 }
                 let conflicts_stay = *call == StoreCall::Acknowledge || *call == StoreCall::Wipe;
@@ -77,6 +86,61 @@ impl Invariant for Terminal {
             } => enqueued(*tab, keys, outcomes, truth),
             _ => Ok(()),
         }
+    }
+}
+
+impl Terminal {
+    /// Whether an entry may leave the overlay in this call.
+    fn left(
+        &self,
+        tab: TabId,
+        call: StoreCall,
+        entry: &Entry,
+        before: &Snapshot,
+        after: &Snapshot,
+        truth: &Truth,
+    ) -> Result<(), String> {
+        let id = entry.mutation.id;
+        let applied = truth.ever_applied.contains(&id);
+        let lost = truth.was_ever(id, Decided::Conflict);
+        let in_conflict = before.conflicts.contains(&id) || after.conflicts.contains(&id);
+        let allowed = match (call, &entry.state) {
+            (StoreCall::Wipe, _) => true,
+            (StoreCall::Purge, EntryState::Acknowledged(_)) => true,
+            (StoreCall::Purge, _) => after.revoked.contains(&id),
+            (StoreCall::Enqueue, EntryState::Pending(pending)) => pending.sent_at.is_none(),
+            (StoreCall::Enqueue | StoreCall::Retry | StoreCall::Discard, EntryState::Failed(_)) => {
+                true
+            }
+            (StoreCall::Settle, EntryState::Pending(_)) => applied || (lost && in_conflict),
+            // A later edit of the record that was applied decides for those before it, whatever became of them.
+            (StoreCall::Apply, EntryState::Pending(_)) => {
+                let later = before.entries_of(&entry.mutation.key);
+                let mut later = later.filter(|other| other.seq > entry.seq);
+                let unheard = self.arrived.contains(&id) && !truth.verdicts.contains_key(&id);
+                applied
+                    || ((lost || unheard)
+                        && later.any(|other| truth.ever_applied.contains(&other.mutation.id)))
+            }
+            (StoreCall::Apply, EntryState::Failed(_)) => applied,
+            (StoreCall::Apply, EntryState::Acknowledged(_)) => {
+                lost || (applied && !is_of_lost_history(entry, before, after, truth))
+            }
+            (
+                StoreCall::Settle | StoreCall::Resync | StoreCall::Sweep,
+                EntryState::Acknowledged(_),
+            ) => applied || lost,
+            _ => false,
+        };
+        if allowed {
+            return Ok(());
+        }
+        Err(format!(
+            "{tab}: {call:?} has dropped {id} of {}, which was {:?}; the server's verdicts are {:?}",
+            entry.mutation.key,
+            entry.kind(),
+            truth.verdicts.get(&id)
+        ))
     }
 }
 
@@ -106,52 +170,6 @@ fn enqueued(
         }
     }
     Ok(())
-}
-
-/// Whether an entry may leave the overlay in this call.
-fn left(
-    tab: TabId,
-    call: StoreCall,
-    entry: &Entry,
-    before: &Snapshot,
-    after: &Snapshot,
-    truth: &Truth,
-) -> Result<(), String> {
-    let id = entry.mutation.id;
-    let applied = truth.ever_applied.contains(&id);
-    let lost = truth.was_ever(id, Decided::Conflict);
-    let in_conflict = before.conflicts.contains(&id) || after.conflicts.contains(&id);
-    let allowed = match (call, &entry.state) {
-        (StoreCall::Wipe, _) => true,
-        (StoreCall::Purge, EntryState::Acknowledged(_)) => true,
-        (StoreCall::Purge, _) => after.revoked.contains(&id),
-        (StoreCall::Enqueue, EntryState::Pending(pending)) => pending.sent_at.is_none(),
-        (StoreCall::Enqueue | StoreCall::Retry | StoreCall::Discard, EntryState::Failed(_)) => true,
-        (StoreCall::Settle, EntryState::Pending(_)) => applied || (lost && in_conflict),
-        // A later edit of the record that was applied decides for those before it, whatever became of them.
-        (StoreCall::Apply, EntryState::Pending(_)) => {
-            let later = before.entries_of(&entry.mutation.key);
-            let mut later = later.filter(|other| other.seq > entry.seq);
-            applied || (lost && later.any(|other| truth.ever_applied.contains(&other.mutation.id)))
-        }
-        (StoreCall::Apply, EntryState::Failed(_)) => applied,
-        (StoreCall::Apply, EntryState::Acknowledged(_)) => {
-            lost || (applied && !is_of_lost_history(entry, before, after, truth))
-        }
-        (StoreCall::Settle | StoreCall::Resync | StoreCall::Sweep, EntryState::Acknowledged(_)) => {
-            applied || lost
-        }
-        _ => false,
-    };
-    if allowed {
-        return Ok(());
-    }
-    Err(format!(
-        "{tab}: {call:?} has dropped {id} of {}, which was {:?}; the server's verdicts are {:?}",
-        entry.mutation.key,
-        entry.kind(),
-        truth.verdicts.get(&id)
-    ))
 }
 
 /// Whether the server has forgotten, in a restore that the device knows of, that it has applied this mutation, and

@@ -237,6 +237,7 @@ impl Copy {
             .env("CARGO_TARGET_DIR", &self.target)
             // Many small changes are built once each: what is quickly built counts, too.
             .env("CARGO_INCREMENTAL", "1")
+            .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
             .current_dir(&self.root);
         if let Err(error) = quiet_output(&mut build) {
             return Ok(Fate::Void(format!("it does not compile: {error}")));

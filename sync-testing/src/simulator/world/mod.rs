@@ -1,14 +1,15 @@
 //! A world: a server, its devices, and all that happens to them.
 
+mod apps;
+
 use std::{sync::Arc, time::Duration};
 
 use futures::FutureExt;
-use serde::{Deserialize, Serialize};
 use sync_core::{
-    engine::{DriverState, EngineError, Entity, ScopeHandle},
+    engine::{DriverState, EngineError},
     error::{StoreError, StoreErrorKind},
-    model::{Account, Op, Payload, RecordKey, Schema, Scope},
-    store::{Enqueued, Store},
+    model::{Account, Op, RecordKey, Scope},
+    store::Store,
     time::{Clock, Entropy},
 };
 use sync_server::{
@@ -346,243 +347,6 @@ impl World {
         self.recorder.see(&Seen::Restored);
         let _ = self.network.server.new_epoch().now_or_never();
     }
-
-    /// The app writes or deletes, as an app of its age does: what it does not know, it does not touch.
-    fn write(&mut self, device: &mut Device, tab: usize, slots: &[Slot], delete: bool) {
-        let Some(Tab { engine, .. }) = device.tabs[tab].as_ref() else {
-            return;
-        };
-        let slots: Vec<Slot> = slots
-            .iter()
-            .filter(|slot| slot.kind < device.types().len())
-            .copied()
-            .collect();
-        let Some(first) = slots.first() else { return };
-        let scope = engine.scope(SCOPES[first.scope]);
-        let held = device.disk.held();
-        let mut edits = scope.edits();
-        let mut keys: Vec<RecordKey> = Vec::new();
-        let mut expected = Vec::new();
-        for slot in &slots {
-            let slot = Slot {
-                scope: first.scope,
-                ..*slot
-            };
-            let key = key(slot);
-            let there = held.record(&key).is_some() || keys.contains(&key);
-            if delete && !there {
-                return;
-            }
-            let op = match (delete, there) {
-                (true, _) => Op::Delete,
-                // An app may also create what is there: it is replaced.
-                (false, true) if self.written.is_multiple_of(5) => Op::Create(self.payload()),
-                (false, true) => Op::Update(self.payload()),
-                (false, false) => Op::Create(self.payload()),
-            };
-            expected.retain(|(of, _)| *of != key);
-            expected.push((key.clone(), op.payload().cloned()));
-            edits = edits.untyped(TYPES[slot.kind], key.entity_id.clone(), op, Schema(1));
-            keys.push(key);
-        }
-        let Some(Ok(outcomes)) = self.app_on(device, edits.enqueue()) else {
-            return;
-        };
-        self.enqueued(device, tab, &keys, &outcomes);
-        if delete && outcomes == [Enqueued::Cancelled] {
-            self.is_gone(device, &keys);
-        }
-        for (key, payload) in expected {
-            self.reads_back(device, &scope, &key, payload.as_ref());
-        }
-    }
-
-    fn enqueued(&self, device: &Device, tab: usize, keys: &[RecordKey], outcomes: &[Enqueued]) {
-        for outcome in outcomes {
-            let label = match outcome {
-                Enqueued::Queued(_) => "outcome: enqueued",
-                Enqueued::Cancelled => "outcome: cancelled",
-            };
-            self.recorder.count(label, 1);
-        }
-        self.recorder.see(&Seen::Enqueued {
-            tab: TabId {
-                device: device.number,
-                tab,
-            },
-            keys,
-            outcomes,
-        });
-    }
-
-    /// What a delete has cancelled is not there.
-    fn is_gone(&self, device: &Device, keys: &[RecordKey]) {
-        let held = device.disk.held();
-        if let Some(key) = keys.iter().find(|key| held.record(key).is_some()) {
-            let what = format!("device {} has deleted {key} and shows it", device.number);
-            self.recorder.violated(
-                "read your writes",
-                "guarantee 4: no pull overwrites an unsettled edit",
-                what,
-            );
-        }
-    }
-
-    /// When an edit has returned, every handle shows it.
-    fn reads_back(
-        &self,
-        device: &Device,
-        scope: &ScopeHandle,
-        key: &RecordKey,
-        wrote: Option<&Payload>,
-    ) {
-        let read = scope.get_untyped(key.entity_type.clone(), key.entity_id.clone());
-        let Some(Ok(shown)) = self.app(read) else {
-            return;
-        };
-        let shown = shown.map(|record| record.payload);
-        // Time may have passed: another engine on the database, or the server, may have been quicker.
-        let same = match (&shown, wrote) {
-            (Some(shown), Some(wrote)) => shown.same_json(wrote),
-            (None, None) => true,
-            _ => false,
-        };
-        let pending = device
-            .disk
-            .held()
-            .entries_of(key)
-            .any(|entry| entry.is_pending());
-        if !same && pending {
-            let what = format!(
-                "device {} has written {key} and reads something else",
-                device.number
-            );
-            self.recorder.violated(
-                "read your writes",
-                "guarantee 4: no pull overwrites an unsettled edit",
-                what,
-            );
-        }
-    }
-
-    fn update_with(&mut self, device: &mut Device, tab: usize, slot: Slot) {
-        let Some(Tab { engine, .. }) = device.tabs[tab].as_ref() else {
-            return;
-        };
-        let scope = engine.scope(SCOPES[slot.scope]);
-        let n = self.next();
-        let key = key(Slot { kind: 0, ..slot });
-        let outcome = self.app_on(
-            device,
-            scope.update_with(key.entity_id.as_str().to_owned(), |feed: &mut Feed| {
-                feed.n = n
-            }),
-        );
-        if let Some(Ok(Some(written))) = outcome
-            && written.n != n
-        {
-            let what = format!(
-                "device {} has changed {key} to something else",
-                device.number
-            );
-            self.recorder.violated(
-                "update_with",
-                "guarantee 4: no pull overwrites an unsettled edit",
-                what,
-            );
-        }
-    }
-
-    fn read(&self, device: &Device, tab: usize) {
-        let Some(Tab { engine, .. }) = device.tabs[tab].as_ref() else {
-            return;
-        };
-        let held = device.disk.held();
-        for scope in &SCOPES[..self.plan.cast.scopes] {
-            for entity_type in device.types() {
-                let handle = engine.scope(*scope);
-                let Some(Ok(list)) = self.app(handle.list_untyped(*entity_type)) else {
-                    continue;
-                };
-                let in_list = |key: &&RecordKey| {
-                    key.scope.as_str() == *scope && key.entity_type.as_str() == *entity_type
-                };
-                let expected = held.keys().filter(in_list).count();
-                if list.len() != expected {
-                    let what = format!(
-                        "device {} lists {} records of {expected}",
-                        device.number,
-                        list.len()
-                    );
-                    self.recorder.violated(
-                        "lists are whole",
-                        "guarantee 7: what is stored is shown",
-                        what,
-                    );
-                }
-            }
-        }
-    }
-
-    /// Logs out, without losing anything unless it is forced to, and in again as another account.
-    fn relogin(&self, device: &mut Device, force: bool, id: u64) -> Result<(), SimError> {
-        let Some(Tab { engine, .. }) = device.tabs[0].as_ref() else {
-            return Ok(());
-        };
-        let engine = engine.clone();
-        let wiped = self.app_on(device, engine.wipe(force));
-        drop(engine);
-        for tab in 0..device.tabs.len() {
-            device.kill(self, tab);
-        }
-        self.executor.run_ready();
-        if matches!(wiped, Some(Ok(()))) {
-            self.recorder.count("app: wiped", 1);
-            device.account = Account::from(ACCOUNTS[id as usize % ACCOUNTS.len()]);
-        }
-        let _ = device.disk.take_dead();
-        self.start_all(device)
-    }
-
-    fn decide_failed(&self, device: &Device, tab: usize, retry: bool) {
-        let Some(Tab { engine, .. }) = device.tabs[tab].as_ref() else {
-            return;
-        };
-        let held = device.disk.held();
-        let failed = held.entries.iter().filter(|entry| entry.is_failed());
-        let Some(key) = failed.map(|entry| entry.mutation.key.clone()).next() else {
-            return;
-        };
-        if retry {
-            if self.app_on(device, engine.retry(key)).is_some() {
-                self.recorder.count("outcome: retried", 1);
-            }
-        } else if self.app_on(device, engine.discard(key)).is_some() {
-            self.recorder.count("outcome: discarded", 1);
-        }
-    }
-
-    fn acknowledge(&self, device: &Device, tab: usize) {
-        let Some(Tab { engine, .. }) = device.tabs[tab].as_ref() else {
-            return;
-        };
-        let held = device.disk.held();
-        let _ = self.app_on(device, engine.acknowledge_conflicts(held.conflicts.clone()));
-        if !device.disk.has_dead() {
-            let _ = self.app_on(device, engine.acknowledge_revoked(held.revoked.clone()));
-        }
-    }
-
-    fn next(&mut self) -> u64 {
-        self.written += 1;
-        self.written
-    }
-
-    fn payload(&mut self) -> Payload {
-        let n = self.next();
-        // The world's own JSON is right.
-        Payload::parse(format!(r#"{{"n":{n}}}"#)).unwrap_or_else(|_| unreachable!())
-    }
 }
 
 pub(crate) fn key(slot: Slot) -> RecordKey {
@@ -591,22 +355,6 @@ pub(crate) fn key(slot: Slot) -> RecordKey {
         TYPES[slot.kind],
         super::plan::IDS[slot.id],
     )
-}
-
-/// What an app that knows its entities writes.
-#[derive(Debug, Serialize, Deserialize)]
-struct Feed {
-    #[serde(skip)]
-    id: String,
-    n: u64,
-}
-
-impl Entity for Feed {
-    const TYPE: &'static str = TYPES[0];
-
-    fn id(&self) -> String {
-        self.id.clone()
-    }
 }
 
 /// Rejects some payloads for ever, whoever writes them.

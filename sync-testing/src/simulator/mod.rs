@@ -48,10 +48,9 @@ use sync_core::{
 };
 
 pub use coverage::Coverage;
-pub use plan::Plan;
 pub use seen::Violation;
 
-use self::{executor::lock, world::World};
+use self::{executor::lock, plan::Plan, world::World};
 use crate::store_suite::Subject;
 
 /// Runs histories.

@@ -18,7 +18,7 @@ pub(crate) const IDS: [&str; 3] = ["a", "b", "018f3c2e-5f6a-7b8c-9d0e-1f2a3b4c5d
 
 /// A history: who takes part, and what happens, decided by its seed.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// What decides everything.
     pub seed: u64,
     pub(crate) cast: Cast,
@@ -153,7 +153,7 @@ acts! {
 impl Plan {
     /// The history of this seed, with this many steps.
     #[must_use]
-    pub fn new(seed: u64, steps: usize) -> Self {
+    pub(crate) fn new(seed: u64, steps: usize) -> Self {
         let dice = Dice::new(seed, 0);
         let cast = Cast::draw(&dice);
         let mood = Mood::draw(&dice);

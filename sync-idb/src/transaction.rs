@@ -282,3 +282,137 @@ impl Drop for Ended {
         self.transaction.set_onabort(None);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sync_core::error::StoreErrorKind;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::*;
+    use crate::{
+        connection::{Connection, Over},
+        schema::{META, SCOPES},
+        timer::Sleep,
+        values,
+    };
+
+    async fn database() -> Connection {
+        let name = format!("transactions-{:x}", js_sys::Math::random().to_bits());
+        let patience = Duration::from_secs(5);
+        Connection::open(name, Rc::default(), patience)
+            .await
+            .unwrap()
+    }
+
+    async fn begun(connection: &Connection) -> Tx {
+        connection
+            .begin(&Over::Everything, Mode::Relaxed)
+            .await
+            .unwrap()
+    }
+
+    fn put(tx: &Tx, key: &str) -> Attempt<()> {
+        tx.put(SCOPES, &"value".into(), Some(&key.into()))
+    }
+
+    async fn held(connection: &Connection) -> u64 {
+        let tx = begun(connection).await;
+        values::counted(&tx.count(SCOPES, None).unwrap().await.unwrap())
+    }
+
+    fn app_failed<T>() -> Attempt<T> {
+        Err(Failure::refused(StoreErrorKind::App, "the app's own"))
+    }
+
+    #[wasm_bindgen_test]
+    async fn a_commit_is_waited_for() {
+        let connection = database().await;
+        let tx = begun(&connection).await;
+        put(&tx, "a").unwrap();
+        put(&tx, "b").unwrap();
+        assert_eq!(tx.finish(Ok(7)).await.unwrap(), 7);
+        assert_eq!(held(&connection).await, 2);
+    }
+
+    #[wasm_bindgen_test]
+    async fn an_early_error_takes_back_the_puts_that_were_issued_before_it() {
+        let connection = database().await;
+        let tx = begun(&connection).await;
+        put(&tx, "a").unwrap();
+        put(&tx, "b").unwrap();
+        let failure = tx.finish::<()>(app_failed()).await.unwrap_err();
+        assert_eq!(*failure.during("x").kind(), StoreErrorKind::App);
+        assert_eq!(held(&connection).await, 0);
+    }
+
+    #[wasm_bindgen_test]
+    async fn a_transaction_that_was_aborted_with_nothing_pending_is_an_error() {
+        let connection = database().await;
+        let tx = begun(&connection).await;
+        put(&tx, "a").unwrap();
+        tx.count(SCOPES, None).unwrap().await.unwrap();
+        tx.inner.abort().unwrap();
+        assert!(tx.finish(Ok(())).await.unwrap_err().is("AbortError"));
+        assert_eq!(held(&connection).await, 0);
+    }
+
+    #[wasm_bindgen_test]
+    async fn a_transaction_that_was_aborted_with_requests_pending_is_an_error() {
+        let connection = database().await;
+        let tx = begun(&connection).await;
+        put(&tx, "a").unwrap();
+        let pending = tx.count(SCOPES, None).unwrap();
+        tx.inner.abort().unwrap();
+        assert!(pending.await.unwrap_err().is("AbortError"));
+        assert!(tx.finish(Ok(())).await.unwrap_err().is("AbortError"));
+        assert_eq!(held(&connection).await, 0);
+    }
+
+    #[wasm_bindgen_test]
+    async fn a_failed_add_fails_the_whole_transaction_with_its_reason() {
+        let connection = database().await;
+        let tx = begun(&connection).await;
+        put(&tx, "a").unwrap();
+        let store = tx.store(SCOPES).unwrap();
+        store.add(&"again".into(), Some(&"a".into())).unwrap();
+        put(&tx, "b").unwrap();
+        let failure = tx.finish(Ok(())).await.unwrap_err();
+        assert!(failure.is("ConstraintError"), "{failure:?}");
+        assert_eq!(held(&connection).await, 0);
+    }
+
+    #[wasm_bindgen_test]
+    async fn a_transaction_that_has_committed_by_itself_is_not_waited_for_for_ever() {
+        let connection = database().await;
+        let tx = begun(&connection).await;
+        put(&tx, "a").unwrap();
+        Sleep::new(Duration::from_millis(50)).await;
+        tx.finish(Ok(())).await.unwrap();
+        assert_eq!(held(&connection).await, 1);
+    }
+
+    #[wasm_bindgen_test]
+    async fn a_put_after_something_foreign_was_awaited_is_an_error() {
+        let connection = database().await;
+        let tx = begun(&connection).await;
+        put(&tx, "a").unwrap();
+        Sleep::new(Duration::from_millis(50)).await;
+        let outcome = put(&tx, "b");
+        assert!(outcome.is_err());
+        // It is not taken for a lost connection, whose calls are made again: half of this one has happened.
+        let failure = tx.finish(outcome).await.unwrap_err();
+        assert!(matches!(failure, Failure::Browser(_)), "{failure:?}");
+    }
+
+    #[wasm_bindgen_test]
+    async fn a_transaction_that_is_dropped_is_aborted() {
+        let connection = database().await;
+        let tx = begun(&connection).await;
+        put(&tx, "a").unwrap();
+        let read = tx.get(META, "nothing".into()).unwrap();
+        drop((tx, read));
+        assert_eq!(held(&connection).await, 0);
+    }
+}

@@ -1,6 +1,12 @@
 //! The store in a window.
 #![cfg(target_arch = "wasm32")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "clippy takes only `#[test]` for a test"
+)]
 
+mod cases;
 mod common;
 
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};

@@ -1,0 +1,207 @@
+//! Transactions that end otherwise than they should: a full quota, a lost connection.
+
+use std::sync::Arc;
+
+use sync_core::{
+    error::StoreErrorKind,
+    policy::NoUpgrade,
+    store::{ChangeApplier, Counts, CursorStore, EntryFilter, Outbox, Pick, Records, TakeRequest},
+    time::Timestamp,
+    transport::ServerTraits,
+};
+use sync_idb::{IdbStore, storage};
+use wasm_bindgen_test::wasm_bindgen_test;
+
+use crate::common::{
+    browser::{Changed, run},
+    create, fresh, key, leading, list, page, pull,
+};
+
+/// The next transaction that writes is found to be too large when it commits.
+const FULL_AT_COMMIT: &str = "
+    const its = IDBTransaction.prototype, commit = its.commit;
+    const error = Object.getOwnPropertyDescriptor(its, 'error');
+    let full;
+    its.commit = function () {
+        if (full || this.mode !== 'readwrite') return commit.call(this);
+        full = this;
+        this.abort();
+    };
+    Object.defineProperty(its, 'error', { configurable: true, get() {
+        return this === full ? new DOMException('no room', 'QuotaExceededError') : error.get.call(this);
+    } });
+    return () => { its.commit = commit; Object.defineProperty(its, 'error', error); };
+";
+
+/// The second put from now on finds no room.
+const FULL_AT_PUT: &str = "
+    const its = IDBObjectStore.prototype, put = its.put;
+    let n = 0;
+    its.put = function (...all) {
+        if (++n === 2) throw new DOMException('no room', 'QuotaExceededError');
+        return put.apply(this, all);
+    };
+    return () => { its.put = put; };
+";
+
+#[wasm_bindgen_test]
+async fn a_full_quota_is_told_as_full_and_leaves_nothing_half_written() {
+    for full in [FULL_AT_COMMIT, FULL_AT_PUT] {
+        let (store, fence) = leading(IdbStore::open(fresh("quota")).await.unwrap()).await;
+        pull(&store, fence, "1", &[("a", r#"{"ml":1}"#)]).await;
+        let before = store.scope("baby".into()).await.unwrap();
+
+        let changed = Changed::by(full);
+        let error = store.enqueue(create("b", "{}")).await.unwrap_err();
+        drop(changed);
+        assert_eq!(*error.kind(), StoreErrorKind::Full, "{error}");
+        assert!(error.is_transient());
+        assert_eq!(store.counts(None).await.unwrap(), Counts::default());
+
+        let request = page(&store, fence, "2", &[("c", "1"), ("d", "2"), ("e", "3")]).await;
+        let changed = Changed::by(full);
+        let error = store.apply(request.clone()).await.unwrap_err();
+        drop(changed);
+        assert_eq!(*error.kind(), StoreErrorKind::Full, "{error}");
+        assert_eq!(store.scope("baby".into()).await.unwrap(), before);
+        assert_eq!(list(&store).await.len(), 1);
+
+        // When there is room again, the same calls succeed.
+        store.apply(request).await.unwrap();
+        store.enqueue(create("b", "{}")).await.unwrap();
+        assert_eq!(list(&store).await.len(), 5);
+    }
+}
+
+#[wasm_bindgen_test]
+async fn a_lost_connection_is_opened_again_once() {
+    let (store, _) = leading(IdbStore::open(fresh("lost")).await.unwrap()).await;
+    let lost = Changed::by(
+        "
+        const its = IDBDatabase.prototype, begin = its.transaction;
+        let dead;
+        its.transaction = function (...all) {
+            dead = dead || this;
+            if (this === dead) throw new DOMException('The database connection is closing.', 'InvalidStateError');
+            return begin.apply(this, all);
+        };
+        return () => { its.transaction = begin; };
+    ",
+    );
+    // The dead one is not asked again, though it goes on failing.
+    store.enqueue(create("a", "1")).await.unwrap();
+    store.enqueue(create("b", "2")).await.unwrap();
+    assert_eq!(list(&store).await.len(), 2);
+    drop(lost);
+    assert_eq!(list(&store).await.len(), 2);
+}
+
+#[wasm_bindgen_test]
+async fn a_connection_that_is_lost_within_a_call_makes_it_once() {
+    let (store, _) = leading(IdbStore::open(fresh("lost")).await.unwrap()).await;
+    let lost = Changed::by(
+        "
+        const its = IDBObjectStore.prototype, put = its.put;
+        let n = 0;
+        its.put = function (...all) {
+            if (++n === 2) throw new DOMException(
+                'Connection to Indexed Database server lost. Refresh the page to try again', 'UnknownError');
+            return put.apply(this, all);
+        };
+        return () => { its.put = put; };
+    ",
+    );
+    store.enqueue(create("a", "1")).await.unwrap();
+    drop(lost);
+    let entries = store.entries(EntryFilter::default()).await.unwrap();
+    assert_eq!(entries.len(), 1);
+    assert_eq!(list(&store).await.len(), 1);
+}
+
+#[wasm_bindgen_test]
+async fn a_connection_that_is_lost_again_and_again_is_a_clear_error() {
+    let (store, _) = leading(IdbStore::open(fresh("lost")).await.unwrap()).await;
+    let lost = Changed::by(
+        "
+        const its = IDBObjectStore.prototype, get = its.get;
+        its.get = function (...all) {
+            if (this.name === 'sync_records') throw new DOMException(
+                'Connection to Indexed Database server lost. Refresh the page to try again', 'UnknownError');
+            return get.apply(this, all);
+        };
+        return () => { its.get = get; };
+    ",
+    );
+    let error = store.get(key("a")).await.unwrap_err();
+    assert_eq!(*error.kind(), StoreErrorKind::Unavailable);
+    assert!(error.to_string().contains("connection"), "{error}");
+    drop(lost);
+    assert_eq!(store.get(key("a")).await.unwrap(), None);
+}
+
+#[wasm_bindgen_test]
+async fn what_is_taken_is_on_the_disk_whatever_the_setting() {
+    let (store, fence) = leading(IdbStore::open(fresh("strict")).await.unwrap()).await;
+    let seen = Changed::by(
+        "
+        const its = IDBDatabase.prototype, begin = its.transaction;
+        globalThis.durabilities = [];
+        its.transaction = function (...all) {
+            const tx = begin.apply(this, all);
+            globalThis.durabilities.push(tx.durability);
+            return tx;
+        };
+        return () => { its.transaction = begin; };
+    ",
+    );
+    store.enqueue(create("a", "1")).await.unwrap();
+    let request = TakeRequest {
+        fence,
+        now: Timestamp::from_millis(1),
+        pick: Pick::default(),
+        max_count: 10,
+        max_bytes: 1_000,
+        traits: ServerTraits::default(),
+        upgrade: Arc::new(NoUpgrade),
+    };
+    assert_eq!(store.take(request).await.unwrap().entries.len(), 1);
+    drop(seen);
+    let seen = run("return globalThis.durabilities.join(' ')");
+    assert_eq!(seen.as_string().unwrap(), "relaxed strict");
+}
+
+#[wasm_bindgen_test]
+async fn the_puts_of_a_page_are_not_awaited_one_by_one() {
+    let (store, fence) = leading(IdbStore::open(fresh("puts")).await.unwrap()).await;
+    let ids: Vec<String> = (0..2_000).map(|n| n.to_string()).collect();
+    let records: Vec<_> = ids.iter().map(|id| (id.as_str(), "{}")).collect();
+    let request = page(&store, fence, "1", &records).await;
+    let seen = Changed::by(
+        "
+        const its = IDBRequest.prototype, listen = Object.getOwnPropertyDescriptor(its, 'onsuccess');
+        globalThis.awaited = 0;
+        Object.defineProperty(its, 'onsuccess', { ...listen, set(listener) {
+            if (listener) globalThis.awaited++;
+            listen.set.call(this, listener);
+        } });
+        return () => { Object.defineProperty(its, 'onsuccess', listen); };
+    ",
+    );
+    store.apply(request).await.unwrap();
+    drop(seen);
+    let awaited = run("return globalThis.awaited").as_f64().unwrap();
+    assert!(awaited < 20.0, "{awaited} requests were awaited");
+    assert_eq!(list(&store).await.len(), 2_000);
+}
+
+#[wasm_bindgen_test]
+async fn what_the_browser_says_of_its_storage_is_offered() {
+    let estimate = storage::estimate().await.unwrap();
+    assert!(estimate.quota > estimate.usage, "{estimate:?}");
+    storage::persisted().await.unwrap();
+    match storage::persist().await {
+        Ok(_) => {}
+        // Workers of this browser cannot ask.
+        Err(error) => assert_eq!(*error.kind(), StoreErrorKind::Unavailable),
+    }
+}

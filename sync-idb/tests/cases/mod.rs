@@ -1,0 +1,6 @@
+//! What only a browser can do to a store, in a window and in a worker.
+
+mod declaring;
+mod ending;
+mod opening;
+mod tabs;

@@ -195,6 +195,43 @@ async fn the_puts_of_a_page_are_not_awaited_one_by_one() {
 }
 
 #[wasm_bindgen_test]
+async fn the_thread_is_free_between_the_pieces_of_a_page() {
+    let (store, fence) = leading(IdbStore::open(fresh("pieces")).await.unwrap()).await;
+    let ids: Vec<String> = (0..5_000).map(|n| n.to_string()).collect();
+    let records: Vec<_> = ids.iter().map(|id| (id.as_str(), "{}")).collect();
+    let request = page(&store, fence, "1", &records).await;
+    let turns = Changed::by(
+        "
+        const channel = new MessageChannel();
+        globalThis.turns = 0;
+        channel.port1.onmessage = () => { globalThis.turns++; channel.port2.postMessage(0); };
+        channel.port2.postMessage(0);
+        return () => { channel.port1.close(); };
+    ",
+    );
+    store.apply(request).await.unwrap();
+    drop(turns);
+    let turns = run("return globalThis.turns").as_f64().unwrap();
+    assert!(turns >= 8.0, "the page had {turns} turns");
+}
+
+#[wasm_bindgen_test]
+async fn a_transaction_that_writes_is_committed_explicitly() {
+    let (store, _) = leading(IdbStore::open(fresh("commit")).await.unwrap()).await;
+    let seen = Changed::by(
+        "
+        const its = IDBTransaction.prototype, commit = its.commit;
+        globalThis.commits = 0;
+        its.commit = function () { globalThis.commits++; return commit.call(this); };
+        return () => { its.commit = commit; };
+    ",
+    );
+    store.enqueue(create("a", "1")).await.unwrap();
+    drop(seen);
+    assert_eq!(run("return globalThis.commits").as_f64(), Some(1.0));
+}
+
+#[wasm_bindgen_test]
 async fn what_the_browser_says_of_its_storage_is_offered() {
     let estimate = storage::estimate().await.unwrap();
     assert!(estimate.quota > estimate.usage, "{estimate:?}");

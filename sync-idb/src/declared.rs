@@ -10,7 +10,7 @@ use sync_core::model::EntityType;
 /// An index names paths into the stored value, which has these properties: `scope`, `id`, `payload` (the record's
 /// JSON, as an object), `schema`, and `marks` while something lies over the record.
 ///
-/// ```
+/// ```no_run
 /// # #[cfg(target_arch = "wasm32")] {
 /// use sync_idb::Declared;
 ///

@@ -1,6 +1,6 @@
 //! A store for the sync engine on IndexedDB, in a window or a worker. Everywhere but on wasm32 this crate is empty.
 //!
-//! ```
+//! ```no_run
 //! # #[cfg(target_arch = "wasm32")]
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use sync_core::{model::RecordKey, store::Records};

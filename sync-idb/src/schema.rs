@@ -214,7 +214,7 @@ pub(crate) async fn upgrade(database: &IdbDatabase, tx: &Tx, wanted: &Shape) -> 
         ));
     };
     let after = before.extended(wanted);
-    let mut moved = false;
+    let mut places_changed = false;
     for (entity_type, stored) in &after.0 {
         let from = before.place(entity_type);
         let is_new = from.store != stored.store;
@@ -229,13 +229,14 @@ pub(crate) async fn upgrade(database: &IdbDatabase, tx: &Tx, wanted: &Shape) -> 
         let old = before.0.get(entity_type).filter(|_| !is_new);
         index_as(&store, old, stored)?;
         if is_new {
-            moved |= move_records(tx, from, &store, entity_type).await?;
+            move_records(tx, from, &store, entity_type).await?;
+            places_changed = true;
             if from.declared.is_some() {
                 database.delete_object_store(from.store)?;
             }
         }
     }
-    if moved {
+    if places_changed {
         sweep_anew(tx).await?;
     }
     let shape = values::encoded("the declared types", &after)?;
@@ -300,14 +301,13 @@ fn index_as(store: &ObjectStore, old: Option<&StoredAs>, new: &StoredAs) -> Atte
 /// How many records are moved at a time.
 const PIECE: u32 = 500;
 
-/// Moves the records of a type to an object store of their own; true when there were any.
+/// Moves the records of a type to an object store of their own.
 async fn move_records(
     tx: &Tx,
     from: Place<'_>,
     to: &ObjectStore,
     entity_type: &EntityType,
-) -> Attempt<bool> {
-    let mut moved = false;
+) -> Attempt<()> {
     if from.declared.is_some() {
         let mut after = None;
         loop {
@@ -317,13 +317,12 @@ async fn move_records(
                 .await?
                 .unchecked_into();
             let Some(last) = put_all(to, &piece)? else {
-                return Ok(moved);
+                return Ok(());
             };
             after = Some(keys::array_of(&[
                 &values::property(&last, "scope"),
                 &values::property(&last, "id"),
             ]));
-            moved = true;
         }
     }
     let mut scope = None;
@@ -340,11 +339,10 @@ async fn move_records(
             let last =
                 keys::array_of(&[&next.as_str().into(), &entity_type.as_str().into(), &last]);
             tx.delete(RECORDS, keys::between(&first, &last)?)?;
-            moved = true;
         }
         scope = Some(next);
     }
-    Ok(moved)
+    Ok(())
 }
 
 fn put_all(to: &ObjectStore, values: &Array) -> Attempt<Option<JsValue>> {
@@ -372,7 +370,7 @@ async fn next_scope(tx: &Tx, after: Option<&str>) -> Attempt<Option<String>> {
         .and_then(|key| key.get(0).as_string()))
 }
 
-/// Lets every sweep under way look at all records again: what was moved may lie before the place that it has come to.
+/// Lets every sweep under way look at all records again: the order in which it goes from place to place has changed.
 async fn sweep_anew(tx: &Tx) -> Attempt<()> {
     for text in values::items(tx.all(SCOPES, None, None)?.await?) {
         let Some(mut row) = values::decoded::<ScopeRow>("a scope", &text)? else {

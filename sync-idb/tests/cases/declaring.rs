@@ -3,13 +3,14 @@
 use idb::{KeyRange, Query};
 use sync_core::{
     error::StoreErrorKind,
-    store::{EntryFilter, Marks, Outbox, Records},
+    model::Scope,
+    store::{ChangeApplier, EntryFilter, Marks, Outbox, Records},
 };
 use sync_idb::{Declared, IdbStore};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_test::wasm_bindgen_test;
 
-use crate::common::{create, fresh, key, leading, list, pull, shown};
+use crate::common::{create, fresh, key, leading, list, page, pull, shown};
 
 fn feeds() -> Declared {
     Declared::new("feed_log", "feeds")
@@ -105,6 +106,31 @@ async fn records_move_over_when_their_type_becomes_declared() {
     let found = moved.query("feed_log", "by_ml", Some(JsValue::from(7).into()), None);
     assert_eq!(ids(&found.await.unwrap()), ["r0007"]);
     assert_eq!(moved.count("baby".into(), None).await.unwrap(), 1_234);
+}
+
+#[wasm_bindgen_test]
+async fn a_sweep_that_is_under_way_when_records_move_misses_none() {
+    let name = fresh("sweeping");
+    let (store, fence) = leading(IdbStore::open(&name).await.unwrap()).await;
+    let scope = || Scope::from("baby");
+    let mut both = page(&store, fence, "1", &[("a", "1"), ("z", "2")]).await;
+    both.page.changes[1].entity_type = "sleep_log".into();
+    store.apply(both).await.unwrap();
+    // The next pull from the start brings neither of them.
+    store.resync(scope(), false, fence).await.unwrap();
+    let mut nothing = page(&store, fence, "2", &[]).await;
+    nothing.page.has_more = false;
+    store.apply(nothing).await.unwrap();
+    assert!(!store.sweep(scope(), 1, fence).await.unwrap().done);
+    assert_eq!(store.count(scope(), None).await.unwrap(), 1);
+
+    let store = IdbStore::builder(&name)
+        .declare(feeds())
+        .open()
+        .await
+        .unwrap();
+    while !store.sweep(scope(), 1, fence).await.unwrap().done {}
+    assert_eq!(store.count(scope(), None).await.unwrap(), 0);
 }
 
 #[wasm_bindgen_test]

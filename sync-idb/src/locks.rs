@@ -103,9 +103,9 @@ impl Request {
                 let promise = Promise::new(&mut |resolve, _| {
                     *held.let_go.borrow_mut() = Some(resolve);
                 });
-                let is_wanted = grant.take().is_some_and(|grant| grant.send(()).is_ok());
-                if !is_wanted {
-                    held.let_go();
+                if let Some(grant) = grant.take() {
+                    // Whoever waits for it lives as long as this closure.
+                    let _ = grant.send(());
                 }
                 promise
             }

@@ -1,4 +1,4 @@
-//! Runs histories of the simulator and says what held: `cargo run --release --example simulate -- --seeds 10000`.
+//! Runs histories of the simulator and says what held: `cargo run --release -p simulate --example simulate -- --seeds 10000`.
 //!
 //! A seed decides its whole history. One that violates an invariant is made short and told as a timeline, with the
 //! command that replays it. The exit code is 1 if one has.
@@ -225,7 +225,7 @@ fn tell(
         StoreKind::Sqlite => " --store sqlite",
     };
     println!(
-        "replay it with: cargo run --release --example simulate -- --replay {seed} --steps {}{store}",
+        "replay it with: cargo run --release -p simulate --example simulate -- --replay {seed} --steps {}{store}",
         arguments.steps
     );
     Ok(())

@@ -127,7 +127,9 @@ impl SyncEngineBuilder {
     /// Ends conflicts about records of one type by a function of (base, mine, theirs) that makes a third.
     ///
     /// It is asked where both sides hold a record that the app can read; otherwise, as where one is a delete, the
-    /// server's record stands. `base` is what [`Contest::base`](crate::policy::Contest::base) says. It runs inside
+    /// server's record stands. It is not asked about an edit that the server has applied over another: by the server's
+    /// default rule that is the later one, and whoever was overwritten is told. A server that refuses every edit of a
+    /// record that has changed meanwhile leaves all of them to the devices. `base` is what [`Contest::base`](crate::policy::Contest::base) says. It runs inside
     /// the store's transaction: it must be quick and must not wait.
     pub fn on_conflict_merge<T: Entity>(
         self,

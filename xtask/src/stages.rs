@@ -64,6 +64,9 @@ const BROWSER: Stage = Stage {
     steps: &[
         Step::one("lints of sync-idb", |p| wasm::browser::lint(p, "sync-idb")),
         Step::one("docs of sync-idb", |p| wasm::browser::doc(p, "sync-idb")),
+        Step::one("doc tests of sync-idb", |p| {
+            wasm::browser::doc_tests(p, "sync-idb")
+        }),
         Step::many("tests of sync-idb", |p| wasm::browser::test(p, "sync-idb")),
     ],
 };

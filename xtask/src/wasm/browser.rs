@@ -60,17 +60,26 @@ pub(crate) fn doc(project: &Project, package: &str) -> Result {
     run(cargo(project, &toolchain()?, &words).env("RUSTDOCFLAGS", "-D warnings"))
 }
 
+/// Compiles the examples in its documentation.
+pub(crate) fn doc_tests(project: &Project, package: &str) -> Result {
+    let words = format!("test --package {package} --doc");
+    run(in_browser(&mut cargo(project, &toolchain()?, &words))?)
+}
+
 /// Runs the tests of a crate; each says whether it runs in a window or in a worker.
 pub(crate) fn test(project: &Project, package: &str) -> Result<Tally> {
     let words = format!("test --package {package} --lib --tests --no-fail-fast");
+    run_tests(in_browser(&mut cargo(project, &toolchain()?, &words))?)
+}
+
+/// Lets a command run in the browser what it builds.
+fn in_browser(tests: &mut Command) -> Result<&mut Command> {
     let driver = driver().ok_or("no chromedriver; `cargo xtask setup` installs it")?;
     let runner = bindgen::folder()?.join("wasm-bindgen-test-runner");
-    let mut tests = cargo(project, &toolchain()?, &words);
-    tests
+    Ok(tests
         .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner)
         .env("CHROMEDRIVER", driver)
         // In seconds: for all tests of a program, and for the driver's start, which is slow on a busy machine.
         .env("WASM_BINDGEN_TEST_TIMEOUT", "600")
-        .env("WASM_BINDGEN_TEST_DRIVER_TIMEOUT", "60");
-    run_tests(&mut tests)
+        .env("WASM_BINDGEN_TEST_DRIVER_TIMEOUT", "60"))
 }

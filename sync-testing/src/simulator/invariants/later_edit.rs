@@ -8,13 +8,16 @@ use sync_core::{
     transport::Verdict,
 };
 
-use super::Invariant;
-use crate::simulator::{seen::Seen, truth::Truth};
+use super::{Invariant, overwrites::Overwrites};
+use crate::simulator::{network::Asked, seen::Seen, truth::Truth};
 
 #[derive(Default)]
 pub(crate) struct LaterEdit {
     /// When and on which device each mutation got what it says.
     edited: BTreeMap<MutationId, (usize, Time)>,
+    /// When each mutation was sent first.
+    sent: BTreeMap<MutationId, Time>,
+    overwrites: Overwrites,
     /// When each change was made, by its scope's name and its number.
     made: BTreeMap<(String, u64), Time>,
     restores: u64,
@@ -48,6 +51,14 @@ impl Invariant for LaterEdit {
                     }
                 }
             }
+            Seen::Sent {
+                asked: Asked::Push(push),
+                ..
+            } => {
+                for sent in &push.mutations {
+                    self.sent.entry(sent.mutation.id).or_insert(truth.now);
+                }
+            }
             Seen::Decided { request, answer } => {
                 for (sent, answer) in request.mutations.iter().zip(&answer.answers) {
                     self.decided(&sent.mutation, &answer.verdict, truth)?;
@@ -60,6 +71,32 @@ impl Invariant for LaterEdit {
 }
 
 impl LaterEdit {
+    /// One has overwritten another that it did not know of: it was the later one, but for the time that it was on its
+    /// way, by which the server takes it for younger.
+    fn won(&self, sent: &Mutation, loser: MutationId, truth: &Truth) -> Result<(), String> {
+        let (Some((winner, edited)), Some((other, before)), Some(left)) = (
+            self.edited.get(&sent.id),
+            self.edited.get(&loser),
+            self.sent.get(&sent.id),
+        ) else {
+            return Ok(());
+        };
+        let jumped = |device: &usize| {
+            truth.clock_set_back.contains(device) || truth.clock_set_forward.contains(device)
+        };
+        let on_the_way = truth.now.since(*left);
+        if winner != other && !jumped(winner) && !jumped(other) && *edited + on_the_way < *before {
+            return Err(format!(
+                "{} of {}, edited at {} ms, has overwritten {loser}, which was edited at {} ms",
+                sent.id,
+                sent.key,
+                edited.as_millis(),
+                before.as_millis()
+            ));
+        }
+        Ok(())
+    }
+
     fn decided(&mut self, sent: &Mutation, verdict: &Verdict, truth: &Truth) -> Result<(), String> {
         let scope = sent.key.scope.as_str().to_owned();
         if let Verdict::Applied {
@@ -68,7 +105,8 @@ impl LaterEdit {
         } = verdict
         {
             self.made.entry((scope, version.seq)).or_insert(truth.now);
-            return Ok(());
+            let loser = self.overwrites.applied(sent, version, truth);
+            return loser.map_or(Ok(()), |loser| self.won(sent, loser, truth));
         }
         let Verdict::Conflict { .. } = verdict else {
             return Ok(());

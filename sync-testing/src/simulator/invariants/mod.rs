@@ -10,6 +10,7 @@ mod exactly_once;
 mod flicker;
 mod later_edit;
 mod order;
+mod overwrites;
 mod own_edits;
 mod pending;
 mod permission;
@@ -19,6 +20,7 @@ mod resync;
 mod sender;
 mod stall;
 mod terminal;
+mod told;
 
 use super::{seen::Seen, truth::Truth};
 
@@ -59,6 +61,7 @@ pub(crate) fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(sender::Sender::default()),
         Box::new(stall::Stall),
         Box::new(terminal::Terminal::default()),
+        Box::new(told::Told::default()),
     ]
 }
 

@@ -90,7 +90,7 @@ async fn run(tablet_pulls: bool) -> Outcome<()> {
     server.revoke(NOAH, "bob").await?;
     tablet.baby(NOAH).create(&feed("lunch", 70)).await?;
     tablet.sees(NOAH, &[]).await?;
-    let purges = tablet.purges();
+    let purges = tablet.purges().await?;
     let handed_over = tablet.revoked_mutations().await?;
     tablet.say(&format!(
         "has no log of Noah's any more, and {handed_over} edit that it could not send"

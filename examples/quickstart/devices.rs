@@ -2,10 +2,6 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
     time::Duration,
 };
 
@@ -23,6 +19,7 @@ use sync_core::{
 };
 use sync_http::{Credentials, HttpTransport};
 use sync_sqlite::SqliteStore;
+use tokio::sync::watch;
 
 use crate::{EMMA, NOAH, Outcome};
 
@@ -51,7 +48,7 @@ pub(crate) struct Device {
     name: &'static str,
     engine: SyncEngine,
     file: PathBuf,
-    purges: Arc<AtomicU64>,
+    purges: watch::Receiver<u64>,
     _active: [Activation; 2],
 }
 
@@ -84,8 +81,8 @@ impl Device {
             .open()
             .await?;
         tokio::spawn(driver.run());
-        let purges = Arc::new(AtomicU64::new(0));
-        tokio::spawn(tell(name, engine.clone(), Arc::clone(&purges)));
+        let (count, purges) = watch::channel(0);
+        tokio::spawn(tell(name, engine.clone(), count));
         println!("{name}: opens {}", file.display());
         Ok(Self {
             name,
@@ -157,8 +154,10 @@ impl Device {
         Ok(conflicts.len())
     }
 
-    pub(crate) fn purges(&self) -> u64 {
-        self.purges.load(Ordering::Relaxed)
+    /// How many purges there were, once there was one: an event comes a moment after what it tells of.
+    pub(crate) async fn purges(&self) -> Outcome<u64> {
+        let mut purges = self.purges.clone();
+        Ok(*purges.wait_for(|count| *count > 0).await?)
     }
 
     pub(crate) async fn revoked_mutations(&self) -> Outcome<usize> {
@@ -186,7 +185,7 @@ impl Device {
 }
 
 /// Tells what happens on a device, and counts purges.
-async fn tell(name: &'static str, engine: SyncEngine, purges: Arc<AtomicU64>) {
+async fn tell(name: &'static str, engine: SyncEngine, purges: watch::Sender<u64>) {
     let mut events = engine.events();
     drop(engine);
     while let Some(Ok(event)) = events.next().await {
@@ -198,7 +197,7 @@ async fn tell(name: &'static str, engine: SyncEngine, purges: Arc<AtomicU64>) {
                 );
             }
             Event::Revoked { scope, .. } => {
-                purges.fetch_add(1, Ordering::Relaxed);
+                purges.send_modify(|count| *count += 1);
                 println!("{name}:   access to {scope} is lost");
             }
             _ => {}

@@ -9,8 +9,7 @@ use crate::{
     error::StoreError,
     model::{Account, Change, Epoch, MutationId, Page, RecordKey, Scope},
     store::{
-        Applied, ApplyOutcome, ApplyRequest, BaseRow, Conflict, EntryState, Meta, Resolution,
-        ScopeRow,
+        Applied, ApplyOutcome, ApplyRequest, BaseRow, Conflict, EntryState, Resolution, ScopeRow,
     },
 };
 
@@ -85,6 +84,7 @@ pub fn apply(loaded: Loaded, request: &ApplyRequest) -> Result<Planned, StoreErr
         return Ok(Planned::Not(ApplyOutcome::OtherEpoch));
     }
     let mut applied = Applied::default();
+    let conflicts = overwritten(&work.now, &mut scope, request);
     for change in &request.page.changes {
         let key = RecordKey {
             scope: request.scope.clone(),
@@ -103,7 +103,7 @@ pub fn apply(loaded: Loaded, request: &ApplyRequest) -> Result<Planned, StoreErr
             );
         }
     }
-    applied.conflicts = overwritten(&work.now.meta, &mut scope, request);
+    applied.conflicts = conflicts;
     work.conflicts.clone_from(&applied.conflicts);
     advance(&mut scope, request);
     if !request.page.has_more {
@@ -233,19 +233,24 @@ fn rebase(
     leave_up_to(stack, version.as_ref(), stamped, confirmed);
 }
 
-/// The own edits that changes of the page have overwritten, unless that was already told. A first sync has nothing
-/// to tell: its overwrites are older than this database.
-fn overwritten(meta: &Meta, scope: &mut ScopeRow, request: &ApplyRequest) -> Vec<Conflict> {
-    let Some(told) = scope.told.clone() else {
-        return Vec::new();
+/// The own edits that changes of the page have overwritten, unless that was already told. A first sync tells only of
+/// those that are still in the overlay: other overwrites are older than this database.
+fn overwritten(now: &Loaded, scope: &mut ScopeRow, request: &ApplyRequest) -> Vec<Conflict> {
+    let told = scope.told.clone();
+    let is_in_overlay = |id| {
+        let mut stacks = now.stacks.values();
+        stacks.any(|stack| stack.position(id).is_some())
     };
     let mut conflicts = Vec::new();
     for change in &request.page.changes {
         for mark in &change.overwritten {
-            let new = scope
-                .version_of(Some(mark.by), scope.generation)
-                .is_some_and(|by| by > told);
-            let own = meta.account.as_ref() == Some(&mark.account);
+            let new = match &told {
+                Some(told) => scope
+                    .version_of(Some(mark.by), scope.generation)
+                    .is_some_and(|by| by > *told),
+                None => is_in_overlay(mark.mutation_id),
+            };
+            let own = now.meta.account.as_ref() == Some(&mark.account);
             if new && own && scope.told_since.insert(mark.mutation_id) {
                 conflicts.push(Conflict {
                     mutation_id: mark.mutation_id,

@@ -145,6 +145,20 @@ fn a_first_sync_tells_of_no_overwritten_edit() {
 }
 
 #[test]
+fn an_own_edit_that_was_overwritten_before_the_first_pull_is_told() {
+    let mut device = Device::new();
+    let answered = device.create("a", "mine");
+    device.send();
+    device.applied(answered, 3);
+    let unanswered = device.create("b", "mine");
+    device.send();
+    let page = device.page().put("a", "theirs", 5);
+    let page = page.overwrote(answered, "me", 5).put("b", "theirs", 6);
+    page.overwrote(unanswered, "me", 6).apply();
+    assert_eq!(told(&device), [answered, unanswered]);
+}
+
+#[test]
 fn an_overwritten_edit_is_told_once_and_only_to_its_author() {
     let mut device = Device::with(&[], 3);
     let page = device.page().put("a", "theirs", 5);

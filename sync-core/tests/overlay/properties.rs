@@ -1,7 +1,9 @@
 //! What holds in every history: random calls, answers and pages that are late, lost or repeated, others' edits,
 //! conflicts, refusals, resyncs and restores, against a naive model.
 
-use proptest::prelude::*;
+use std::env;
+
+use proptest::{prelude::*, test_runner::RngSeed};
 use sync_core::policy::Choice;
 
 use crate::{
@@ -49,10 +51,14 @@ fn run(choice: Choice, steps: Vec<Step>) {
     world.come_to_rest();
 }
 
-/// `PROPTEST_CASES` asks for more.
+/// The same cases each time. `PROPTEST_CASES` asks for more, `PROPTEST_RNG_SEED` for others.
 fn config() -> ProptestConfig {
     ProptestConfig {
         failure_persistence: None,
+        rng_seed: match env::var("PROPTEST_RNG_SEED") {
+            Ok(seed) => RngSeed::Fixed(seed.parse().expect("a number")),
+            Err(_) => RngSeed::Fixed(1),
+        },
         ..ProptestConfig::default()
     }
 }

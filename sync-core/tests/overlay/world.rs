@@ -6,8 +6,8 @@ use sync_core::{
     model::{MutationId, Op, Page, RecordKey},
     policy::Choice,
     store::{
-        ApplyOutcome, ChangeApplier, Conflicts, CursorStore, Enqueued, Entry, FailReason, Pick,
-        Resolution, Seq, Settlement, Tick,
+        ApplyOutcome, ChangeApplier, Conflicts, CursorStore, Enqueued, Entry, EntryState,
+        FailReason, Pick, Resolution, Seq, Settlement, Tick,
     },
     transport::Verdict,
 };
@@ -101,13 +101,15 @@ impl World {
         }
     }
 
-    /// Whether the server has applied something of a scope that was never pulled.
-    fn has_sent_unpulled(&self) -> bool {
-        let mut applied = self.server.applied.values();
-        applied.any(|(key, _)| {
-            let scope = now(self.device.store.scope(key.scope.clone())).unwrap().0;
-            !scope.pulled
-        })
+    /// Whether edits of a scope have been sent that was never pulled.
+    fn has_sent_unpulled(&self, scope: &str) -> bool {
+        let pulled = now(self.device.store.scope(scope.into())).unwrap().0.pulled;
+        let was_sent = |entry: &Entry| match &entry.state {
+            EntryState::Pending(pending) => pending.sent_at.is_some(),
+            _ => true,
+        };
+        let mut entries = self.device.entries().into_iter();
+        !pulled && entries.any(|entry| entry.mutation.key.scope == scope.into() && was_sent(&entry))
     }
 
     fn word(&mut self) -> String {
@@ -172,13 +174,19 @@ impl World {
                 now(self.device.store.acknowledge_conflicts(ids)).unwrap();
             }
             Step::BackUp => self.server.back_up(),
-            // A device that has sent edits and never pulled has no cursor by which the server could tell it to look
-            // first: what a restore in between comes to is not promised.
-            Step::Restore if self.has_sent_unpulled() => {}
             Step::Restore => {
+                let unpulled = SCOPES.map(|scope| self.has_sent_unpulled(scope));
                 self.server.restore();
                 let moment = self.server.history.len() as u64;
-                self.since = IDS.map(|id| (key(id), moment)).into();
+                for id in IDS {
+                    let key = key(id);
+                    let scope = SCOPES.iter().position(|scope| key.scope == (*scope).into());
+                    // A device that has sent edits and never pulled has no cursor by which the server could tell it
+                    // to look first: answers of both histories meet. It loses nothing and converges all the same.
+                    let noticed = scope.is_none_or(|scope| !unpulled[scope]);
+                    let since = if noticed { moment } else { u64::MAX };
+                    self.since.insert(key, since);
+                }
                 self.to_be_told.clear();
             }
         }

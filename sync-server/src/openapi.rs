@@ -54,7 +54,7 @@ impl Modify for BearerToken {
     path = "/v1/pull",
     params(
         PullQuery,
-        ("sync-account" = Option<String>, Header, description = "The account for which the request is made, percent-encoded; refused when the token is another account's."),
+        ("sync-account" = String, Header, description = "The account for which the request is made, percent-encoded; refused when the token is another account's."),
     ),
     responses(
         (status = 200, description = "The changes that follow the cursor.", body = PageBody),

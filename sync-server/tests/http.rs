@@ -195,6 +195,23 @@ async fn a_token_of_another_account_than_the_request_names_is_refused() {
 }
 
 #[tokio::test]
+async fn a_pull_names_its_account_percent_encoded_and_one_that_names_none_is_refused() {
+    let http = Http::new();
+    let mut request = pull("ann", S, None).body(Body::empty()).unwrap();
+    let encoded = HeaderValue::from_static("%61n%6E");
+    request.headers_mut().insert(ACCOUNT_HEADER, encoded);
+    assert_eq!(http.send(request).await.status, 200);
+
+    let mut request = pull("ann", S, None).body(Body::empty()).unwrap();
+    request.headers_mut().remove(ACCOUNT_HEADER);
+    let got = http.send(request).await;
+    assert_eq!(
+        (got.status.as_u16(), got.code()),
+        (400, ErrorCode::BadRequest)
+    );
+}
+
+#[tokio::test]
 async fn a_denied_pull_and_an_expired_cursor_say_so_in_our_format() {
     let http = Http::new();
     let got = http.pull("ann", "not-mine", None).await;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use common::*;
 use sync_core::{
-    model::{Account, Op, RecordKey, Scope, Version},
+    model::{Account, Cursor, Op, RecordKey, Scope, Version},
     transport::Verdict,
 };
 use sync_server::{access::Role, decide::Validate};
@@ -66,6 +66,19 @@ fn a_conflict_sent_again_is_a_conflict_with_the_record_as_it_is_now() {
         let again = w.push_one("ann", &lost).await;
         assert_eq!(their_payload(&again), Some("3"));
         assert_eq!(theirs(&again).version.as_ref(), Some(&v3));
+    });
+}
+
+#[test]
+fn a_cursor_that_is_of_no_use_is_told_before_a_stored_verdict() {
+    on_every_log(async |w| {
+        let create = w.create("a", "1");
+        let applied = w.push_one("ann", &create).await;
+        let answers = w.push_from("ann", &Cursor::from("stale"), &[&create]).await;
+        assert_eq!(answers, [RESYNC]);
+        // After the resync it is known again.
+        let good = w.pull(None, 10).await.next;
+        assert_eq!(w.push_from("ann", &good, &[&create]).await, [applied]);
     });
 }
 

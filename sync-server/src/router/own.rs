@@ -28,7 +28,10 @@ async fn answer_pull(shared: &Shared, headers: &HeaderMap, uri: &Uri) -> Result<
     let Query(query) = Query::<PullQuery>::try_from_uri(uri)
         .map_err(|error| Refusal::new(ErrorCode::BadRequest, error.body_text()))?;
     let request = PullRequest {
-        account: named(headers)?.unwrap_or_else(|| account.clone()),
+        account: named(headers)?.ok_or_else(|| {
+            let message = format!("the header {ACCOUNT_HEADER} is missing");
+            Refusal::new(ErrorCode::BadRequest, message)
+        })?,
         scope: Scope::from(query.scope),
         cursor: query.cursor.map(Cursor::from),
         limit: query.limit.unwrap_or(u32::MAX),

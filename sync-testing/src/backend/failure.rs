@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 /// What the server did that a point does not allow.
 #[derive(Debug)]
 pub(crate) struct Broken(String);
@@ -35,13 +37,19 @@ pub(crate) fn holds(condition: bool, otherwise: impl FnOnce() -> String) -> Outc
     }
 }
 
-/// Demands that two values are equal; `what` says what they are.
-pub(crate) fn equal<T: PartialEq<U> + fmt::Debug, U: fmt::Debug>(
+/// Demands that two values are equal; `what` says what they are. They are shown as JSON.
+pub(crate) fn equal<T: PartialEq<U> + Serialize, U: Serialize>(
     what: &str,
     found: T,
     expected: U,
 ) -> Outcome<()> {
     holds(found == expected, || {
-        format!("{what}: {found:?} instead of {expected:?}")
+        let (found, expected) = (shown(&found), shown(&expected));
+        format!("{what}: {found} instead of {expected}")
     })
+}
+
+/// A value as JSON.
+pub(crate) fn shown(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_else(|_| "what cannot be shown".to_owned())
 }

@@ -81,12 +81,13 @@ impl Http {
             request = request.header(name, value);
         }
         let lost = |error: reqwest::Error| {
-            let error = error.without_url();
-            let cause = error.source().map(ToString::to_string);
-            Broken::new(format!(
-                "no answer: {error} ({})",
-                cause.unwrap_or_default()
-            ))
+            // The innermost cause says it: refused, reset, no such host.
+            let error: Box<dyn Error> = Box::new(error.without_url());
+            let mut cause = &*error;
+            while let Some(deeper) = cause.source() {
+                cause = deeper;
+            }
+            Broken::new(format!("no answer: {cause}"))
         };
         let answer = request.send().await.map_err(lost)?;
         Ok(Seen {
@@ -132,6 +133,11 @@ impl Ask {
     pub(super) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.retain(|(given, _)| *given != name);
         self.headers.push((name, value.into()));
+        self
+    }
+
+    pub(super) fn without(mut self, name: &str) -> Self {
+        self.headers.retain(|(given, _)| *given != name);
         self
     }
 

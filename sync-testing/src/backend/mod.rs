@@ -21,7 +21,7 @@
 //! ```
 //!
 //! It writes: into scopes that it makes up, or into those that it is given. Give it a server for tests.
-//! `docs/testing-your-backend.md` in the repository says what each point means, and `examples/check_backend.rs` is a
+//! `docs/testing-your-backend.md` in the repository says what each point means, and `examples/check-backend` is a
 //! program around this module.
 
 mod cases;

@@ -15,6 +15,9 @@ use super::{
 /// No point takes longer.
 const LIMIT: Duration = Duration::from_secs(120);
 
+/// Why nothing was asked after the first point.
+const FIRST_FAILED: &str = "nothing can be said while the first point fails";
+
 /// How a point came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -68,10 +71,7 @@ pub async fn check(target: &Target) -> Result<Report, TargetError> {
             .first()
             .is_some_and(|first| first.finding == Finding::Failed);
         points.push(if basics_failed {
-            case.point(
-                Finding::Skipped,
-                "nothing can be said while the first point fails",
-            )
+            case.point(Finding::Skipped, FIRST_FAILED)
         } else {
             case.try_on(&trial).await
         });
@@ -137,6 +137,10 @@ impl Need {
                 target.empty_scope.is_none(),
                 "needs a scope in which nothing was ever written: --empty-scope",
             ),
+            Self::SharedScope => skipped(
+                target.shared_scope.is_none(),
+                "needs a scope that both accounts may write: --shared-scope",
+            ),
             Self::PageSize => match &target.dialect {
                 Dialect::Feed(feed)
                     if feed.pull.limit.is_none() || feed.pull.has_more.is_none() =>
@@ -193,10 +197,10 @@ impl Report {
 }
 
 impl Finding {
-    /// In the table.
+    /// In the table; in JSON the same words.
     fn label(self) -> &'static str {
         match self {
-            Self::Passed => "ok",
+            Self::Passed => "passed",
             Self::Failed => "FAILED",
             Self::NotPromised => "not promised",
             Self::Skipped => "skipped",
@@ -207,7 +211,8 @@ impl Finding {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut group = "";
-        for point in &self.points {
+        let asked = |point: &&Point| point.seen != FIRST_FAILED;
+        for point in self.points.iter().filter(asked) {
             if point.group != group {
                 group = point.group;
                 writeln!(f, "{group}")?;
@@ -217,6 +222,10 @@ impl fmt::Display for Report {
                 writeln!(f, "  {:13}   expected: {}", "", point.expected)?;
             }
             writeln!(f, "  {:13}   seen: {}", "", point.seen)?;
+        }
+        let unasked = self.points.len() - self.points.iter().filter(asked).count();
+        if unasked > 0 {
+            writeln!(f, "the other {unasked} points are skipped: {FIRST_FAILED}")?;
         }
         write!(
             f,

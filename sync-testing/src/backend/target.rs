@@ -41,11 +41,13 @@ pub struct Target {
     pub(super) scopes: Vec<Scope>,
     pub(super) other_scope: Option<Scope>,
     pub(super) empty_scope: Option<Scope>,
+    pub(super) shared_scope: Option<Scope>,
     pub(super) entity_type: EntityType,
     pub(super) payload: Map<String, Value>,
     pub(super) text_field: String,
     pub(super) batch_limit: usize,
     pub(super) payload_limit: usize,
+    pub(super) body_limit: usize,
     pub(super) writers: usize,
     pub(super) edits: usize,
 }
@@ -77,11 +79,13 @@ impl Target {
             scopes: Vec::new(),
             other_scope: None,
             empty_scope: None,
+            shared_scope: None,
             entity_type: EntityType::from("feed_log"),
             payload: Map::new(),
             text_field: "note".to_owned(),
             batch_limit: 1_000,
             payload_limit: (5 << 20) + (64 << 10),
+            body_limit: 16 << 20,
             writers: 8,
             edits: 25,
         }
@@ -118,6 +122,12 @@ impl Target {
         self
     }
 
+    /// A scope that both accounts may read and write.
+    pub fn shared_scope(mut self, scope: impl Into<Scope>) -> Self {
+        self.shared_scope = Some(scope.into());
+        self
+    }
+
     /// The type of the records that are written: `feed_log`, if not said otherwise.
     pub fn entity_type(mut self, entity_type: impl Into<EntityType>) -> Self {
         self.entity_type = entity_type.into();
@@ -145,6 +155,12 @@ impl Target {
     /// The most bytes that the server takes in a record: 5 MiB and a little, if not said otherwise.
     pub fn payload_limit(mut self, bytes: usize) -> Self {
         self.payload_limit = bytes;
+        self
+    }
+
+    /// The most bytes that the server takes in the body of a request: 16 MiB, if not said otherwise.
+    pub fn body_limit(mut self, bytes: usize) -> Self {
+        self.body_limit = bytes;
         self
     }
 

@@ -177,14 +177,14 @@ impl Tables {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_naive_server_fails_at_exactly_what_it_gets_wrong() {
     let naive = Naive::default();
-    let empty = ("empty".to_owned(), "alice".to_owned());
+    let empty = (served::EMPTY.to_owned(), "alice".to_owned());
     naive.tables.lock().unwrap().owners.extend([empty]);
     let routes = Router::new()
         .route("/v1/pull", get(pull))
         .route("/v1/push", post(push))
         .layer(DefaultBodyLimit::disable())
         .with_state(naive);
-    let target = served::target(routes).await.empty_scope("empty");
+    let target = served::target(routes).await;
     let report = check(&target).await.unwrap();
     println!("{report}");
     assert_eq!(
@@ -206,25 +206,34 @@ async fn a_naive_server_fails_at_exactly_what_it_gets_wrong() {
             // The last write wins, and nobody is told.
             "the_loser_of_two_concurrent_edits_gets_the_current_record",
             "whoever_loses_after_the_fact_is_named_in_the_winners_change",
+            "a_base_of_another_epoch_is_no_knowledge_of_this_one",
+            "an_edit_on_top_of_anothers_is_judged_by_its_base_alone",
             "an_update_of_a_deleted_record_is_a_conflict_and_brings_nothing_back",
             // It keeps no tombstones.
             "a_delete_is_pulled_as_a_tombstone",
             // It looks at the token, and believes the rest.
             "a_token_of_another_account_than_the_request_names_is_refused",
+            "a_pull_that_names_no_account_is_refused",
+            "the_name_of_an_account_is_percent_decoded",
             "a_claimed_scope_opens_no_record_of_another",
             "a_delete_that_claims_nothing_deletes_nobody_elses_record",
             // A cursor is any number.
             "a_cursor_that_was_never_given_out_is_refused_as_expired",
             "a_cursor_of_another_scope_is_refused_as_expired",
             "a_push_from_an_expired_cursor_is_told_to_resync_and_other_scopes_go_on",
+            // It counts no bytes.
+            "a_body_beyond_all_bounds_is_refused",
+            "a_page_of_large_records_is_bounded",
             // What its framework says to nonsense is not in its own format.
             "broken_json_is_refused",
             "wrong_types_are_refused",
+            "a_field_of_a_wrong_type_is_refused",
             "a_pull_that_makes_no_sense_is_refused",
             "deep_nesting_is_refused_or_stored_and_harms_nobody",
             "what_is_not_there_is_not_found",
             // It reads numbers as doubles, and writes payloads anew.
             "a_payload_comes_back_character_by_character",
+            "the_format_version_of_a_payload_comes_back_with_it",
             "answers_are_not_to_be_cached",
             // It has never heard of gzip.
             "answers_are_compressed_for_clients_that_offer_it_and_for_no_others",

@@ -1,37 +1,17 @@
 //! Our own server, in each way in which it speaks.
 
-use std::sync::Arc;
-
-use sync_core::platform::{OsEntropy, TokioClock};
 use sync_http::dialect::Feed;
-use sync_server::{
-    Server,
-    access::{MemoryMembers, Role},
-    log::sqlite::SqliteLog,
-    router::{BearerTokens, RouterSettings, router},
-};
+use sync_server::router::RouterSettings;
 use sync_testing::backend::{Finding, Report, check};
 
 use crate::served;
 
-/// In the form of both: a name, and a number.
-const EMPTY: &str = "1000001";
-
 async fn report_on(feed: Option<Feed>) -> Report {
-    let log = Arc::new(SqliteLog::in_memory().unwrap());
-    let members = MemoryMembers::new();
-    members.grant(EMPTY, "alice", Role::Editor);
-    let clock = Arc::new(TokioClock::new());
-    let server = Server::new(log, Arc::new(members), clock, Arc::new(OsEntropy));
-    let tokens = BearerTokens::new();
-    tokens.insert("alice-token", "alice");
-    tokens.insert("bob-token", "bob");
     let settings = RouterSettings {
         feed: feed.clone(),
         ..RouterSettings::default()
     };
-    let routes = router(server, Arc::new(tokens), settings);
-    let mut target = served::target(routes).await.empty_scope(EMPTY);
+    let mut target = served::target(served::our_routes(settings, |server| server)).await;
     if let Some(feed) = feed {
         target = target.dialect(feed);
     }

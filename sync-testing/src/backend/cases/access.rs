@@ -5,7 +5,10 @@ use sync_core::{
     model::{EntityId, Op, Scope},
     transport::{Outgoing, PullRequest, Verdict},
 };
-use sync_http::{dialect::Dialect, wire::ErrorCode};
+use sync_http::{
+    dialect::Dialect,
+    wire::{ACCOUNT_HEADER, ErrorCode},
+};
 
 use super::{
     super::{
@@ -18,6 +21,7 @@ use super::{
 };
 
 const GROUP: &str = "access";
+const NO_NAMES: Feeds = Feeds::Inexpressible("a feed's requests do not name their account");
 const OTHER: &[Need] = &[Need::OtherAccount, Need::OtherScope];
 /// What is written into the other account's records: nobody else may ever see it.
 const SECRET: &str = "a secret of the other account";
@@ -33,8 +37,20 @@ pub(super) const CASES: &[Case] = &[
         a_token_of_another_account_than_the_request_names_is_refused,
         "409 other_account: a pull, and a push that names another account in its header or its body"
     )
-    .feeds(Feeds::Inexpressible("a feed's requests do not name their account"))
+    .feeds(NO_NAMES)
     .needs(&[Need::OtherAccount]),
+    case!(
+        GROUP,
+        a_pull_that_names_no_account_is_refused,
+        "400 without the header Sync-Account: a proxy that drops it would switch the comparison off, unseen"
+    )
+    .feeds(NO_NAMES),
+    case!(
+        GROUP,
+        the_name_of_an_account_is_percent_decoded,
+        "a header with each byte of the name as %XX is the account's; with those of another name, 409 other_account"
+    )
+    .feeds(NO_NAMES),
     case!(
         GROUP,
         a_pull_without_access_is_refused,
@@ -117,6 +133,31 @@ async fn a_token_of_another_account_than_the_request_names_is_refused(
         "the refused mutation is in the log".to_owned()
     })?;
     Ok(refusal)
+}
+
+async fn a_pull_that_names_no_account_is_refused(trial: &Trial<'_>) -> Outcome {
+    let scope = trial.scope().await?;
+    let me = trial.me();
+    let ask = me.pull_ask(&scope, None, MANY).without(ACCOUNT_HEADER);
+    me.send(ask)
+        .await?
+        .refused(trial.dialect(), ErrorCode::BadRequest)
+}
+
+async fn the_name_of_an_account_is_percent_decoded(trial: &Trial<'_>) -> Outcome {
+    let scope = trial.scope().await?;
+    let me = trial.me();
+    let named = |account: &str| {
+        let bytes = account.bytes().map(|byte| format!("%{byte:02X}"));
+        let ask = me.pull_ask(&scope, None, MANY);
+        ask.header(ACCOUNT_HEADER, bytes.collect::<String>())
+    };
+    let mine = me.login.account.as_str();
+    let seen = me.send(named(mine)).await?;
+    me.page(&seen).map_err(|broken| broken.at("its own name"))?;
+    let seen = me.send(named(&format!("not {mine}"))).await?;
+    seen.refused(trial.dialect(), ErrorCode::OtherAccount)
+        .map_err(|broken| broken.at("another name"))
 }
 
 async fn a_pull_without_access_is_refused(trial: &Trial<'_>) -> Outcome {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sync_core::{
-    model::{ChangeOp, Op},
+    model::{Change, ChangeOp, EntityId, MutationId, Op, Scope, Version},
     time::Timestamp,
     transport::Verdict,
 };
@@ -14,7 +14,7 @@ use super::{
         session::{applied, word},
         trial::{Trial, after, over},
     },
-    Case, Feeds, case,
+    Case, Feeds, Need, case,
 };
 
 const GROUP: &str = "conflicts";
@@ -46,6 +46,25 @@ pub(super) const CASES: &[Case] = &[
         "an applied edit that a later concurrent one overwrites is in its change's overwritten (or the later one lost)"
     )
     .feeds(NO_VERSIONS),
+    case!(
+        GROUP,
+        whoever_lost_stays_named_when_the_winner_edits_on,
+        "overwritten stays with the record's newest change: the next edit of the record carries it on"
+    )
+    .feeds(NO_VERSIONS),
+    case!(
+        GROUP,
+        a_base_of_another_epoch_is_no_knowledge_of_this_one,
+        "an edit over the current number of an unknown epoch is concurrent: the older one that comes later loses"
+    )
+    .feeds(NO_VERSIONS),
+    case!(
+        GROUP,
+        an_edit_on_top_of_anothers_is_judged_by_its_base_alone,
+        "after counts only where it names the author's own mutation: with another account's, the edit is concurrent"
+    )
+    .feeds(NO_VERSIONS)
+    .needs(&[Need::OtherAccount, Need::SharedScope]),
     case!(
         GROUP,
         an_edit_of_any_age_is_taken,
@@ -140,20 +159,105 @@ async fn whoever_loses_after_the_fact_is_named_in_the_winners_change(trial: &Tri
         } => return Ok("the two were merged".to_owned()),
         other => applied(other)?,
     };
-    let change = me.newest(&scope, &id).await?;
-    let change = change.ok_or_else(|| Broken::new("the log has lost the record"))?;
-    let lost = change.overwritten.iter();
-    let lost = lost.filter(|lost| lost.mutation_id == early.mutation.id);
-    let by: Vec<_> = lost.map(|lost| lost.by).collect();
+    let change = newest(trial, &scope, &id).await?;
     equal(
         "by which number the earlier edit is said to be overwritten",
-        by,
-        version
-            .map(|version| version.seq)
-            .into_iter()
-            .collect::<Vec<_>>(),
+        overwritten_by(&change, early.mutation.id),
+        seq(version.as_ref()),
     )?;
     Ok("the earlier edit is named in the later one's change".to_owned())
+}
+
+async fn whoever_lost_stays_named_when_the_winner_edits_on(trial: &Trial<'_>) -> Outcome {
+    let scope = trial.scope().await?;
+    let me = trial.me();
+    let id = trial.id();
+    let base = me.apply_one(&trial.create(&scope, &id, "base")).await?;
+    let mut early = over(trial.update(&scope, &id, "early"), base.as_ref());
+    early.age = Duration::from_secs(3_600);
+    me.apply_one(&early).await?;
+    let late = over(trial.update(&scope, &id, "late"), base.as_ref());
+    me.push_one(&late).await?;
+    let before = newest(trial, &scope, &id).await?;
+    let won = overwritten_by(&before, early.mutation.id);
+    if won.is_empty() {
+        return Ok("nobody was overwritten".to_owned());
+    }
+    trial.edit_newest(&scope, &id, "edited on").await?;
+    let after = newest(trial, &scope, &id).await?;
+    equal(
+        "the record after that",
+        after
+            .op
+            .payload()
+            .and_then(|payload| trial.text(payload))
+            .as_deref(),
+        Some("edited on"),
+    )?;
+    equal(
+        "by which number the earlier edit is said to be overwritten, in the next edit's change",
+        overwritten_by(&after, early.mutation.id),
+        won,
+    )?;
+    Ok("named in the next edit's change, too".to_owned())
+}
+
+/// The newest change of a record that the log must have.
+async fn newest(trial: &Trial<'_>, scope: &Scope, id: &EntityId) -> Outcome<Change> {
+    let change = trial.me().newest(scope, id).await?;
+    change.ok_or_else(|| Broken::new("the log has lost the record"))
+}
+
+/// The numbers of the changes that are said to have overwritten the mutation.
+fn overwritten_by(change: &Change, lost: MutationId) -> Vec<u64> {
+    let marks = change.overwritten.iter();
+    let marks = marks.filter(|mark| mark.mutation_id == lost);
+    marks.map(|mark| mark.by).collect()
+}
+
+fn seq(version: Option<&Version>) -> Vec<u64> {
+    version.map(|version| version.seq).into_iter().collect()
+}
+
+async fn a_base_of_another_epoch_is_no_knowledge_of_this_one(trial: &Trial<'_>) -> Outcome {
+    let scope = trial.scope().await?;
+    let me = trial.me();
+    let id = trial.id();
+    let base = me.apply_one(&trial.create(&scope, &id, "base")).await?;
+    let first = over(trial.update(&scope, &id, "first"), base.as_ref());
+    let current = me.apply_one(&first).await?;
+    let number = current.map_or(0, |version| version.seq);
+    let foreign = Version::new("an epoch that no server has", number);
+    let mut older = over(trial.update(&scope, &id, "older"), Some(&foreign));
+    older.age = Duration::from_secs(3_600);
+    concurrent(me.push_one(&older).await?)
+}
+
+async fn an_edit_on_top_of_anothers_is_judged_by_its_base_alone(trial: &Trial<'_>) -> Outcome {
+    let scope = trial.target.shared_scope.clone();
+    let scope = scope.ok_or_else(|| Broken::new("no shared scope"))?;
+    let (me, other) = (trial.me(), trial.other()?);
+    let id = trial.id();
+    let base = me.apply_one(&trial.create(&scope, &id, "base")).await?;
+    let theirs = over(trial.update(&scope, &id, "theirs"), base.as_ref());
+    other.apply_one(&theirs).await?;
+    let mut mine = after(
+        over(trial.update(&scope, &id, "mine"), base.as_ref()),
+        &theirs,
+    );
+    mine.age = Duration::from_secs(3_600);
+    concurrent(me.push_one(&mine).await?)
+}
+
+/// Demands that an older edit that came later was judged as concurrent.
+fn concurrent(verdict: Verdict) -> Outcome {
+    match verdict {
+        Verdict::Conflict { .. } => Ok("conflict".to_owned()),
+        Verdict::Applied {
+            record: Some(_), ..
+        } => Ok("applied, with the record as merged".to_owned()),
+        other => Err(Broken::new(word(&other))),
+    }
 }
 
 async fn an_edit_of_any_age_is_taken(trial: &Trial<'_>) -> Outcome {

@@ -10,10 +10,18 @@ use super::{
         session::{MANY, applied, word},
         trial::Trial,
     },
-    Case, case,
+    Case, Need, case,
 };
 
 const GROUP: &str = "limits";
+
+/// Records that together are more than a client takes in one page: 20 of 1 MiB, in pushes that any server takes.
+const LARGE: usize = 1 << 20;
+const LARGE_IN_A_BATCH: usize = 4;
+const LARGE_BATCHES: usize = 5;
+
+/// What a client takes in a page, unless its app says otherwise.
+const LONGEST_PAGE: usize = 16 << 20;
 
 pub(super) const CASES: &[Case] = &[
     case!(
@@ -31,6 +39,17 @@ pub(super) const CASES: &[Case] = &[
         a_payload_that_is_too_large_is_refused_alone_or_taken_whole,
         "beside a good mutation: rejected, and the other applied; or 413, and neither; or both, as they were sent"
     ),
+    case!(
+        GROUP,
+        a_body_beyond_all_bounds_is_refused,
+        "413 in the server's own format, or an end to the connection; nothing of it is applied, and the server stays usable"
+    ),
+    case!(
+        GROUP,
+        a_page_of_large_records_is_bounded,
+        "no page beyond the 16 MiB that a client takes, however many changes it asks for, and the pages join"
+    )
+    .needs(&[Need::PageSize]),
     case!(
         GROUP,
         a_page_limit_beyond_all_bounds_is_no_error,
@@ -123,6 +142,58 @@ async fn a_payload_that_is_too_large_is_refused_alone_or_taken_whole(trial: &Tri
                 .join(", "),
         )),
     }
+}
+
+/// A body whose end a client still sends while the refusal comes may be answered by no more than a closed connection.
+async fn a_body_beyond_all_bounds_is_refused(trial: &Trial<'_>) -> Outcome {
+    let scope = trial.scope().await?;
+    let me = trial.me();
+    let id = trial.id();
+    let mut body = me.body(&me.request(&[trial.create(&scope, &id, "much")]))?;
+    // White space after the document: valid JSON, if anybody gets to its end.
+    body.push_str(&" ".repeat(trial.target.body_limit));
+    let refusal = match me.push_body(body).await {
+        Ok(seen) => seen.refused(trial.dialect(), ErrorCode::TooLarge)?,
+        Err(_) => "the connection was closed".to_owned(),
+    };
+    let newest = me.newest(&scope, &id).await?;
+    holds(newest.is_none(), || {
+        "refused, and it is in the log".to_owned()
+    })?;
+    Ok(refusal)
+}
+
+async fn a_page_of_large_records_is_bounded(trial: &Trial<'_>) -> Outcome {
+    let scope = trial.scope().await?;
+    let me = trial.me();
+    let from = me.end(&scope).await?;
+    let text = "x".repeat(LARGE.min(trial.target.payload_limit / 2));
+    for _ in 0..LARGE_BATCHES {
+        let creates: Vec<_> = (0..LARGE_IN_A_BATCH)
+            .map(|_| trial.create(&scope, &trial.id(), &text))
+            .collect();
+        me.apply(&creates).await?;
+    }
+    let (mut cursor, mut found, mut pages, mut longest) = (from, 0, 0, 0);
+    loop {
+        let seen = me.send(me.pull_ask(&scope, Some(&cursor), MANY)).await?;
+        let page = me.page(&seen)?;
+        found += page.changes.len();
+        pages += 1;
+        longest = longest.max(seen.bytes());
+        if !page.has_more {
+            break;
+        }
+        holds(pages <= LARGE_BATCHES * LARGE_IN_A_BATCH, || {
+            format!("no end of the log after {pages} pages")
+        })?;
+        cursor = page.next;
+    }
+    holds(longest <= LONGEST_PAGE, || {
+        format!("a page of {longest} bytes")
+    })?;
+    equal("changes", found, LARGE_BATCHES * LARGE_IN_A_BATCH)?;
+    Ok(format!("{pages} pages, of {longest} bytes at most"))
 }
 
 async fn a_page_limit_beyond_all_bounds_is_no_error(trial: &Trial<'_>) -> Outcome {

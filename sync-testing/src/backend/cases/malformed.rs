@@ -32,6 +32,12 @@ pub(super) const CASES: &[Case] = &[
     ),
     case!(
         GROUP,
+        a_field_of_a_wrong_type_is_refused,
+        "400 in the server's own format, whichever field it is, and nothing of the batch is applied"
+    )
+    .feeds(Feeds::Inexpressible("a feed's mutations have other fields")),
+    case!(
+        GROUP,
         a_pull_that_makes_no_sense_is_refused,
         "400 in the server's own format: without a scope, or with a limit that is no number"
     ),
@@ -120,6 +126,80 @@ async fn wrong_types_are_refused(trial: &Trial<'_>) -> Outcome {
         ),
     ];
     refuse_all(trial, bodies).await
+}
+
+/// Fields of a mutation, and what none of them may hold.
+fn misfits() -> Vec<(&'static str, Value)> {
+    vec![
+        ("ageMs", json!("1200")),
+        ("ageMs", json!(-1)),
+        ("ageMs", json!(1.5)),
+        ("ageMs", json!(null)),
+        ("base", json!("1.42")),
+        ("base", json!(42)),
+        ("base", json!({"epoch": "e7"})),
+        ("base", json!({"epoch": 7, "seq": 42})),
+        ("base", json!({"epoch": "e7", "seq": "42"})),
+        ("base", json!({"epoch": "e7", "seq": -1})),
+        ("after", json!(7)),
+        ("after", json!("no UUID")),
+        ("entityId", json!(7)),
+        ("entityId", json!(null)),
+        ("scope", json!(7)),
+        ("type", json!(["feed_log"])),
+        ("op", json!(7)),
+        ("schema", json!("1")),
+        ("schema", json!(-1)),
+    ]
+}
+
+async fn a_field_of_a_wrong_type_is_refused(trial: &Trial<'_>) -> Outcome {
+    let scope = trial.scope().await?;
+    let me = trial.me();
+    let (good, bad) = (trial.id(), trial.id());
+    let batch = [
+        trial.create(&scope, &good, "good"),
+        trial.create(&scope, &bad, "bad"),
+    ];
+    let mut bodies = Vec::new();
+    for (field, value) in misfits() {
+        let mut body = me.json(&batch)?;
+        body["mutations"][1][field] = value.clone();
+        bodies.push((format!("{field}: {value}"), body));
+    }
+    for field in ["ageMs", "entityId", "scope", "type", "op"] {
+        let mut body = me.json(&batch)?;
+        if let Some(mutation) = body["mutations"][1].as_object_mut() {
+            mutation.remove(field);
+        }
+        bodies.push((format!("no {field}"), body));
+    }
+    let misfit_cursors = [
+        json!(7),
+        json!([scope.as_str()]),
+        json!({ scope.as_str(): 7 }),
+    ];
+    for cursors in misfit_cursors {
+        let mut body = me.json(&batch)?;
+        bodies.push((format!("cursors: {cursors}"), {
+            body["cursors"] = cursors;
+            body
+        }));
+    }
+    let count = bodies.len();
+    let mut missed = Vec::new();
+    for (what, body) in bodies {
+        let seen = me.push_body(body.to_string()).await?;
+        if let Err(broken) = seen.refused(trial.dialect(), ErrorCode::BadRequest) {
+            missed.push(format!("{what}: {broken}"));
+        }
+    }
+    holds(missed.is_empty(), || missed.join("; "))?;
+    let newest = me.newest(&scope, &good).await?;
+    holds(newest.is_none(), || {
+        "400, and the good one beside it is applied all the same".to_owned()
+    })?;
+    Ok(format!("{count} times 400"))
 }
 
 async fn refuse_all(

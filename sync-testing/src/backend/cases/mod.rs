@@ -50,6 +50,8 @@ pub(super) enum Need {
     OtherScope,
     TwoScopes,
     EmptyScope,
+    /// One that both accounts may write.
+    SharedScope,
     /// A dialect in which a client says how long a page may be.
     PageSize,
 }

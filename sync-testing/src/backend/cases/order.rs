@@ -102,7 +102,7 @@ async fn what_follows_a_rejected_mutation_of_its_record_is_rejected(trial: &Tria
     ] = verdicts[..]
     else {
         let words: Vec<_> = verdicts.into_iter().map(word).collect();
-        return Err(Broken::new(format!("{words:?}")));
+        return Err(Broken::new(words.join(", ")));
     };
     let later = after(trial.create(&scope, &bad, "later"), &follower);
     let verdict = me.push_one(&later).await?;

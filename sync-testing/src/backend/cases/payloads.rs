@@ -1,13 +1,17 @@
 //! What is passed on as it came.
 
-use sync_core::model::{EntityId, Op, Payload};
-use sync_core::transport::Verdict;
+use std::time::Duration;
+
+use sync_core::{
+    model::{EntityId, Op, Payload, Schema, Version},
+    transport::Verdict,
+};
 
 use super::{
     super::{
         failure::{Broken, Outcome, equal, holds},
         session::{MANY, word},
-        trial::Trial,
+        trial::{Trial, over},
     },
     Case, Feeds, case,
 };
@@ -21,6 +25,12 @@ pub(super) const CASES: &[Case] = &[
         "key order, white space, integers beyond a double and the spelling of numbers are as they were sent"
     )
     .feeds(Feeds::Unpromised("a feed's server may write a record anew")),
+    case!(
+        GROUP,
+        the_format_version_of_a_payload_comes_back_with_it,
+        "schema, as it was sent, in the change and in the record of a conflict; 0, or none, where none was sent"
+    )
+    .feeds(Feeds::Inexpressible("a feed has no format versions")),
     case!(
         GROUP,
         any_characters_will_do_in_an_id,
@@ -51,6 +61,29 @@ async fn a_payload_comes_back_character_by_character(trial: &Trial<'_>) -> Outco
     let found = change.as_ref().and_then(|change| change.op.payload());
     equal("the record", found.map(Payload::as_str), Some(odd.as_str()))?;
     Ok(format!("{} characters", odd.len()))
+}
+
+async fn the_format_version_of_a_payload_comes_back_with_it(trial: &Trial<'_>) -> Outcome {
+    let scope = trial.scope().await?;
+    let me = trial.me();
+    let id = trial.id();
+    for schema in [3, 0, 4_000_000_000].map(Schema) {
+        let version = trial.version(&scope, &id).await?;
+        let mut edit = over(trial.create(&scope, &id, "formatted"), version.as_ref());
+        edit.mutation.schema = schema;
+        me.apply_one(&edit).await?;
+        let newest = me.newest(&scope, &id).await?;
+        let found = newest.map(|change| change.schema);
+        equal("the schema in the log", found, Some(schema))?;
+    }
+    let mut older = trial.update(&scope, &id, "older");
+    older.age = Duration::from_secs(3_600);
+    older.mutation.base_version = Some(Version::new("an epoch that no server has", 1));
+    if let Verdict::Conflict { theirs } = me.push_one(&older).await? {
+        let expected = Schema(4_000_000_000);
+        equal("the schema in a conflict's record", theirs.schema, expected)?;
+    }
+    Ok("3, 0 and 4000000000, as they were sent".to_owned())
 }
 
 async fn any_characters_will_do_in_an_id(trial: &Trial<'_>) -> Outcome {

@@ -5,7 +5,7 @@ use sync_core::transport::Verdict;
 
 use super::{
     super::{
-        failure::{Broken, Outcome, equal, holds},
+        failure::{Broken, Outcome, equal, holds, shown},
         session::{applied, word},
         trial::{Trial, over},
     },
@@ -183,7 +183,7 @@ async fn a_verdict_is_not_shown_to_another_account(trial: &Trial<'_>) -> Outcome
 fn same(first: &Verdict, again: &Verdict) -> Outcome<()> {
     holds(first == again, || match (first, again) {
         (Verdict::Applied { version: a, .. }, Verdict::Applied { version: b, .. }) => {
-            format!("applied again, as {b:?} instead of {a:?}")
+            format!("applied again, as {} instead of {}", shown(b), shown(a))
         }
         _ => format!("{} first, then {}", word(first), word(again)),
     })

@@ -32,6 +32,7 @@ usage: cargo xtask test [--only STAGE] [--deny-skips]
        cargo xtask soak [--minutes N] [--seed N]
        cargo xtask mutants [--only NAME] [--seeds N]
        cargo xtask mutants --check
+       cargo xtask size
 
   test            install what is missing, run every stage, end with the totals
     --only STAGE  run this stage alone
@@ -42,7 +43,8 @@ usage: cargo xtask test [--only STAGE] [--deny-skips]
   mutants         plant each bug of sync-testing/mutants in a copy: does the simulator find it?
     --only NAME   those with this in their name alone
     --seeds N     what a mutant may survive (20000)
-    --check       whether the patches still apply, run nothing";
+    --check       whether the patches still apply, run nothing
+  size            what does the engine add to a web page, by crate? Too much fails";
 
 enum Task {
     Test {
@@ -57,6 +59,7 @@ enum Task {
     },
     Mutants(mutants::Choice),
     CheckMutants,
+    Size,
     Help,
 }
 
@@ -81,6 +84,7 @@ fn main() -> ExitCode {
         Task::Soak { time, seed } => succeeded(soak::run_for(time, seed, &Project::find())),
         Task::Mutants(choice) => succeeded(mutants::run(&choice, &Project::find())),
         Task::CheckMutants => succeeded(mutants::check(&Project::find())),
+        Task::Size => succeeded(size(&Project::find())),
         Task::Help => {
             println!("{USAGE}");
             true
@@ -100,6 +104,11 @@ fn succeeded(outcome: Result) -> bool {
     outcome.is_ok()
 }
 
+fn size(project: &Project) -> Result {
+    setup::install(&[setup::WASM_TARGET, setup::WASM_BINDGEN, setup::WASM_OPT])?;
+    wasm::size::measure(project)
+}
+
 fn parse(mut args: impl Iterator<Item = String>) -> Result<Task> {
     match args.next().as_deref() {
         Some("test") => parse_test(args),
@@ -109,6 +118,10 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Task> {
         },
         Some("soak") => parse_soak(args),
         Some("mutants") => parse_mutants(args),
+        Some("size") => match args.next() {
+            None => Ok(Task::Size),
+            Some(arg) => Err(format!("`size` takes no `{arg}`").into()),
+        },
         Some("help" | "--help" | "-h") | None => Ok(Task::Help),
         Some(task) => Err(format!("there is no task `{task}`").into()),
     }
@@ -212,6 +225,7 @@ mod tests {
             "test --only",
             "test --only natvie",
             "setup now",
+            "size big",
             "mutants --olny poison",
             "mutants --only",
             "mutants --seeds many",

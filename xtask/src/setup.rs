@@ -44,6 +44,12 @@ pub(crate) const CHROMIUM: Piece = Piece {
     install: wasm::browser::install,
 };
 
+pub(crate) const WASM_OPT: Piece = Piece {
+    name: "the optimizer of binaryen",
+    is_there: wasm::size::optimizer_is_installed,
+    install: wasm::size::install_optimizer,
+};
+
 /// Installs what the stages need.
 pub(crate) fn install_all(stages: &[Stage]) -> Result {
     stages.iter().try_for_each(|stage| install(stage.needs))

@@ -6,6 +6,8 @@
 pub(crate) mod bindgen;
 pub(crate) mod browser;
 pub(crate) mod install;
+mod module;
+pub(crate) mod size;
 mod std_library;
 
 use std::path::{Path, PathBuf};

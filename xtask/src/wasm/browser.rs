@@ -32,7 +32,7 @@ fn driver() -> Option<PathBuf> {
 }
 
 /// A cargo command on one of the crates, for wasm.
-fn cargo(project: &Project, toolchain: &Toolchain, words: &str) -> Command {
+pub(super) fn cargo(project: &Project, toolchain: &Toolchain, words: &str) -> Command {
     let mut cargo = toolchain.cargo();
     let mut words = words.split_whitespace();
     cargo.current_dir(&project.root).args(words.next());
@@ -43,7 +43,7 @@ fn cargo(project: &Project, toolchain: &Toolchain, words: &str) -> Command {
     cargo
 }
 
-fn toolchain() -> Result<Toolchain> {
+pub(super) fn toolchain() -> Result<Toolchain> {
     let found = Toolchain::find();
     found.ok_or_else(|| "no toolchain for wasm; `cargo xtask setup` installs one".into())
 }

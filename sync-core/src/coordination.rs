@@ -1,5 +1,7 @@
 //! How engines on one database find one another: who leads, and what the others should know.
 
+mod term;
+
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
@@ -12,6 +14,8 @@ use crate::{
     store::Touched,
     time::Clock,
 };
+
+pub use term::{Lost, Renewal, Rival, Term};
 
 /// Lets one engine at a time push and pull for a database.
 ///

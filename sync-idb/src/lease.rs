@@ -14,9 +14,9 @@ use futures::channel::oneshot;
 use send_wrapper::SendWrapper;
 use serde::{Deserialize, Serialize};
 use sync_core::{
-    coordination::{Leadership, Lease},
+    coordination::{Leadership, Lease, Lost, Renewal, Rival, Term},
     error::{StoreError, StoreErrorKind},
-    time::{Clock, Time, Timestamp},
+    time::{Clock, Timestamp},
 };
 
 use crate::{
@@ -86,7 +86,7 @@ impl Access {
                 return Ok(Attempted::Theirs { beat: lease.beat });
             }
             lease.holder = Some(holder.to_string());
-            lease.expires = later(now, term);
+            lease.expires = (now + term).as_millis();
             lease.beat += 1;
             put(tx, &lease)?;
             Ok(Attempted::Ours)
@@ -95,19 +95,29 @@ impl Access {
     }
 
     /// Renews the lease; false when somebody else has it now.
-    async fn renew(&self, now: Timestamp, term: Duration) -> Result<bool, StoreError> {
+    async fn renew(&self, until: Timestamp) -> Result<bool, StoreError> {
         let holder = Arc::clone(&self.holder);
         self.write(async move |tx| {
             let mut lease = stored(tx).await?;
             if lease.holder.as_deref() != Some(&*holder) {
                 return Ok(false);
             }
-            lease.expires = later(now, term);
+            lease.expires = until.as_millis();
             lease.beat += 1;
             put(tx, &lease)?;
             Ok(true)
         })
         .await
+    }
+
+    /// Renews it, whether or not anybody waits for that.
+    fn start_renewal(&self, until: Timestamp) -> Renewal {
+        let access = self.clone();
+        let (answer, answered) = oneshot::channel();
+        wasm_bindgen_futures::spawn_local(async move {
+            let _ = answer.send(access.renew(until).await);
+        });
+        answered
     }
 
     /// Gives the lease up, if it is still held.
@@ -123,11 +133,6 @@ impl Access {
         })
         .await
     }
-}
-
-fn later(now: Timestamp, by: Duration) -> i64 {
-    let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
-    now.as_millis().saturating_add(by)
 }
 
 /// Competes for the lease of a database.
@@ -182,11 +187,7 @@ impl Leadership for DatabaseLeadership {
                 Ok(Attempted::Ours) => {
                     return Ok(Box::new(DatabaseLease {
                         held,
-                        clock,
-                        term: self.term,
-                        renew_at: began + self.term / 3,
-                        ends_at: began + self.term,
-                        renewing: None,
+                        term: Term::new(clock, self.term, began),
                     }));
                 }
                 Ok(Attempted::Theirs { beat }) => rival.seen(beat, began),
@@ -198,28 +199,6 @@ impl Leadership for DatabaseLeadership {
             }
             clock.sleep_until(began + self.interval).await;
         }
-    }
-}
-
-/// What is known about the engine that holds the lease.
-///
-/// The wall clock says when a lease has run out, but it may have been set back since: a beat that stands still for
-/// a whole term, by the clock that cannot be set, says it too.
-#[derive(Default)]
-struct Rival {
-    seen: Option<(u64, Time)>,
-}
-
-impl Rival {
-    fn seen(&mut self, beat: u64, now: Time) {
-        if self.seen.is_none_or(|(seen, _)| seen != beat) {
-            self.seen = Some((beat, now));
-        }
-    }
-
-    fn stalled(&self, now: Time, term: Duration) -> Option<u64> {
-        let (beat, since) = self.seen?;
-        (now.since(since) >= term).then_some(beat)
     }
 }
 
@@ -244,19 +223,14 @@ impl Drop for Held {
 /// The lead of one engine.
 struct DatabaseLease {
     held: Held,
-    clock: Arc<dyn Clock>,
-    term: Duration,
-    renew_at: Time,
-    ends_at: Time,
-    /// A renewal under way, and when it was asked for. It outlives the future of [`Lease::lost`].
-    renewing: Option<(Time, oneshot::Receiver<Result<bool, StoreError>>)>,
+    term: Term,
 }
 
 impl fmt::Debug for DatabaseLease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DatabaseLease")
             .field("holder", &self.held.access.holder)
-            .field("ends_at", &self.ends_at)
+            .field("ends_at", &self.term.ends_at())
             .finish_non_exhaustive()
     }
 }
@@ -264,34 +238,9 @@ impl fmt::Debug for DatabaseLease {
 #[async_trait(?Send)]
 impl Lease for DatabaseLease {
     async fn lost(&mut self) {
-        loop {
-            if self.renewing.is_none() {
-                self.clock.sleep_until(self.renew_at).await;
-                self.renewing = Some((self.clock.now(), self.renew()));
-            }
-            let Some((asked, renewed)) = &mut self.renewing else {
-                continue;
-            };
-            let (asked, renewed) = (*asked, renewed.await);
-            self.renewing = None;
-            match renewed {
-                Ok(Ok(true)) => {
-                    self.renew_at = asked + self.term / 3;
-                    self.ends_at = asked + self.term;
-                }
-                Ok(Ok(false)) => {
-                    self.held.is_over = true;
-                    return;
-                }
-                Ok(Err(_)) | Err(_) => {
-                    let now = self.clock.now();
-                    if now >= self.ends_at {
-                        return;
-                    }
-                    self.renew_at = (now + self.term / 12).min(self.ends_at);
-                }
-            }
-        }
+        let access = &self.held.access;
+        let lost = self.term.lost(|until| access.start_renewal(until)).await;
+        self.held.is_over = lost == Lost::Taken;
     }
 
     async fn release(mut self: Box<Self>) {
@@ -299,16 +248,5 @@ impl Lease for DatabaseLease {
         if let Err(error) = self.held.access.release().await {
             tracing::debug!(%error, "the lease is left to run out");
         }
-    }
-}
-
-impl DatabaseLease {
-    fn renew(&self) -> oneshot::Receiver<Result<bool, StoreError>> {
-        let (access, now, term) = (self.held.access.clone(), self.clock.wall(), self.term);
-        let (answer, answered) = oneshot::channel();
-        wasm_bindgen_futures::spawn_local(async move {
-            let _ = answer.send(access.renew(now, term).await);
-        });
-        answered
     }
 }

@@ -10,11 +10,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use futures::channel::oneshot;
 use sync_core::{
-    coordination::{Leadership, Lease},
+    coordination::{Leadership, Lease, Lost, Renewal, Rival, Term},
     error::{StoreError, StoreErrorKind},
-    time::{Clock, Time, Timestamp},
+    time::{Clock, Timestamp},
 };
 
 use crate::{database::Leased, store::Shared};
@@ -46,11 +45,7 @@ impl Leadership for FileLeadership {
                 Ok(Attempted::Ours(held)) => {
                     return Ok(Box::new(FileLease {
                         held,
-                        clock,
-                        term,
-                        renew_at: began + term / 3,
-                        ends_at: began + term,
-                        renewing: None,
+                        term: Term::new(clock, term, began),
                     }));
                 }
                 Ok(Attempted::Theirs { beat }) => rival.seen(beat, began),
@@ -84,7 +79,7 @@ impl FileLeadership {
         };
         let attempt = self.shared.writer.run(move |database| {
             let mut held = held;
-            let until = later(now, term);
+            let until = now + term;
             match database.take_lease(&held.holder, now, until, stalled)? {
                 Leased::Ours => {
                     // From here on, dropping it gives the lease up: also when nobody waits for the answer any more.
@@ -98,33 +93,19 @@ impl FileLeadership {
     }
 }
 
-/// What is known about the engine that holds the lease.
-///
-/// The wall clock says when a lease has run out, but it may have been set back since: a beat that stands still for
-/// a whole term, by the clock that cannot be set, says it too.
-#[derive(Default)]
-struct Rival {
-    seen: Option<(i64, Time)>,
-}
-
-impl Rival {
-    fn seen(&mut self, beat: i64, now: Time) {
-        if self.seen.is_none_or(|(seen, _)| seen != beat) {
-            self.seen = Some((beat, now));
-        }
-    }
-
-    fn stalled(&self, now: Time, term: Duration) -> Option<i64> {
-        let (beat, since) = self.seen?;
-        (now.since(since) >= term).then_some(beat)
-    }
-}
-
 /// The lease while it is held; dropping it gives it up.
 struct Held {
     shared: Arc<Shared>,
     holder: Arc<str>,
     released: bool,
+}
+
+impl Held {
+    fn renew(&self, until: Timestamp) -> Renewal {
+        let holder = Arc::clone(&self.holder);
+        let writer = &self.shared.writer;
+        writer.start(move |database| database.renew_lease(&holder, until))
+    }
 }
 
 impl Drop for Held {
@@ -142,19 +123,14 @@ impl Drop for Held {
 /// The lead of one engine.
 struct FileLease {
     held: Held,
-    clock: Arc<dyn Clock>,
-    term: Duration,
-    renew_at: Time,
-    ends_at: Time,
-    /// A renewal under way, and when it was asked for. It outlives the future of [`Lease::lost`].
-    renewing: Option<(Time, oneshot::Receiver<Result<bool, StoreError>>)>,
+    term: Term,
 }
 
 impl fmt::Debug for FileLease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FileLease")
             .field("holder", &self.held.holder)
-            .field("ends_at", &self.ends_at)
+            .field("ends_at", &self.term.ends_at())
             .finish_non_exhaustive()
     }
 }
@@ -162,34 +138,9 @@ impl fmt::Debug for FileLease {
 #[async_trait]
 impl Lease for FileLease {
     async fn lost(&mut self) {
-        loop {
-            if self.renewing.is_none() {
-                self.clock.sleep_until(self.renew_at).await;
-                self.renewing = Some((self.clock.now(), self.renew()));
-            }
-            let Some((asked, renewed)) = &mut self.renewing else {
-                continue;
-            };
-            let (asked, renewed) = (*asked, renewed.await);
-            self.renewing = None;
-            match renewed {
-                Ok(Ok(true)) => {
-                    self.renew_at = asked + self.term / 3;
-                    self.ends_at = asked + self.term;
-                }
-                Ok(Ok(false)) => {
-                    self.held.released = true;
-                    return;
-                }
-                Ok(Err(_)) | Err(_) => {
-                    let now = self.clock.now();
-                    if now >= self.ends_at {
-                        return;
-                    }
-                    self.renew_at = (now + self.term / 12).min(self.ends_at);
-                }
-            }
-        }
+        let held = &self.held;
+        let lost = self.term.lost(|until| held.renew(until)).await;
+        self.held.released = lost == Lost::Taken;
     }
 
     async fn release(mut self: Box<Self>) {
@@ -204,20 +155,4 @@ impl Lease for FileLease {
             tracing::debug!(%error, "the lease is left to run out");
         }
     }
-}
-
-impl FileLease {
-    fn renew(&self) -> oneshot::Receiver<Result<bool, StoreError>> {
-        let holder = Arc::clone(&self.held.holder);
-        let until = later(self.clock.wall(), self.term);
-        self.held
-            .shared
-            .writer
-            .start(move |database| database.renew_lease(&holder, until))
-    }
-}
-
-fn later(now: Timestamp, by: Duration) -> Timestamp {
-    let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
-    Timestamp::from_millis(now.as_millis().saturating_add(by))
 }

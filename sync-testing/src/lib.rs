@@ -64,4 +64,8 @@ pub use scripted::{Call, ScriptedTransport};
 #[cfg(feature = "server")]
 pub use server::{Fault, TestDevice, TestServer};
 #[cfg(feature = "server")]
-pub use sync_server::{access::Role, decide::Rules};
+pub use sync_server::{
+    Limits, Server,
+    access::Role,
+    decide::{Concurrent, ConflictPolicy, KnownTypes, Merge, Rules, Validate},
+};

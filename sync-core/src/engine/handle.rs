@@ -80,6 +80,9 @@ impl SyncEngine {
 
     /// Flushes the outbox and pulls these scopes (all active ones, if it names none), and says what became of it:
     /// at once, with the reason, when nothing can be attempted. Where another engine leads, that one is asked to do it.
+    ///
+    /// A driver counts as running from the call of [`Driver::run`](super::Driver::run) on: one whose future nobody polls
+    /// never answers.
     pub async fn sync_now(&self, scopes: impl IntoIterator<Item = Scope>) -> SyncReport {
         let scopes: Vec<Scope> = scopes.into_iter().collect();
         let (reply, report) = oneshot::channel();
@@ -258,7 +261,7 @@ impl SyncEngine {
 }
 
 fn not_attempted(scopes: Vec<Scope>) -> SyncReport {
-    let reason = NoAttempt::NotLeading;
+    let reason = NoAttempt::NotRunning;
     SyncReport {
         id: 0,
         flush: FlushEnd::NotAttempted(reason),

@@ -132,6 +132,8 @@ pub enum NoAttempt {
     Paused(PauseReason),
     /// The engine does not lead, or has stopped leading.
     NotLeading,
+    /// No driver of the engine is running, or it has ended meanwhile.
+    NotRunning,
 }
 
 /// The scheduler at a glance, for status displays.

@@ -190,7 +190,7 @@ fn a_sync_without_a_driver_says_so_at_once() {
     block_on(async {
         let device = Device::new().await;
         let report = device.engine.sync_now([]).await;
-        assert_eq!(report.flush, FlushEnd::NotAttempted(NoAttempt::NotLeading));
+        assert_eq!(report.flush, FlushEnd::NotAttempted(NoAttempt::NotRunning));
         assert!(!device.engine.idle().await);
     });
 }

@@ -64,20 +64,26 @@ impl TestServer {
     /// A server without records. A scope belongs to whoever writes there first.
     #[must_use]
     pub fn new() -> Self {
-        Self::with_rules(Rules::default())
+        Self::with(|server| server)
     }
 
     /// A server with rules of its own: how conflicts end, how long things are kept.
     #[must_use]
     pub fn with_rules(rules: Rules) -> Self {
+        Self::with(|server| server.with_rules(rules))
+    }
+
+    /// A server that is set up as your own is: rules, validation, limits.
+    #[must_use]
+    pub fn with(set_up: impl FnOnce(Server) -> Server) -> Self {
         let (log, members, clock) = (MemoryLog::new(), MemoryMembers::new(), VirtualClock::new());
         let server = Server::new(
             Arc::new(log.clone()),
             Arc::new(members.clone()),
             Arc::new(clock.clone()),
             Arc::new(SeededEntropy::new(0)),
-        )
-        .with_rules(rules);
+        );
+        let server = set_up(server);
         Self {
             inner: Arc::new(Inner {
                 network: Network::new(server.clone(), clock.clone()),

@@ -1,13 +1,14 @@
 //! What an app decides about conflicts, and what the engine gives it to decide by.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use serde::{Deserialize, Serialize};
 use sync_core::{
-    engine::SyncEngineBuilder,
+    engine::{Entity, SyncEngineBuilder},
     policy::MineAgain,
-    store::{MemoryStore, Resolution},
+    store::{EntryFilter, MemoryStore, Resolution},
 };
-use sync_testing::{Fault, TestDevice, TestServer};
+use sync_testing::{ConflictPolicy, Fault, KnownTypes, Limits, Rules, TestDevice, TestServer};
 
 use crate::{BABY, Feed, feed, feeds};
 
@@ -109,4 +110,41 @@ async fn a_merge_does_not_take_a_record_pulled_since_for_what_the_edit_was_made_
     server.settle().await;
     assert_eq!(feeds(&phone).await, [feed("f1", 120)]);
     assert_eq!(phone.engine().conflicts(None).await.unwrap()[0].base, None);
+}
+
+#[derive(Serialize, Deserialize)]
+struct Nappy {
+    id: String,
+}
+
+impl Entity for Nappy {
+    const TYPE: &'static str = "nappy";
+
+    fn id(&self) -> String {
+        self.id.clone()
+    }
+}
+
+#[tokio::test]
+async fn a_test_server_is_set_up_as_the_apps_own() {
+    let server = TestServer::with(|server| {
+        server
+            .with_rules(Rules {
+                conflicts: ConflictPolicy::FirstWins,
+                ..Rules::default()
+            })
+            .with_validation(Arc::new(KnownTypes::from_iter(["feed_log"])))
+            .with_limits(Limits {
+                payload_bytes: 64,
+                ..Limits::default()
+            })
+    });
+    let device = server.device("alice").await.unwrap();
+    let baby = device.scope(BABY);
+    baby.create(&feed("f1", 1)).await.unwrap();
+    baby.create(&feed(&"f".repeat(64), 2)).await.unwrap();
+    baby.create(&Nappy { id: "n1".into() }).await.unwrap();
+    server.settle().await;
+    let entries = device.engine().entries(EntryFilter::default()).await;
+    assert_eq!(entries.unwrap().len(), 2, "too large, and unknown");
 }

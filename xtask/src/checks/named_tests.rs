@@ -1,6 +1,6 @@
 //! The tests that the documentation names exist.
 //!
-//! `docs/testing.md` maps each pitfall to the test that guards against it, and `docs/guarantees.md` each guarantee to
+//! `docs/what-is-tested.md` maps each pitfall to the test that guards against it, and `docs/guarantees.md` each guarantee to
 //! those that fail without it. A test that is renamed or deleted must leave neither unguarded without anyone noticing.
 
 use std::fs;
@@ -8,7 +8,7 @@ use std::fs;
 use crate::Result;
 use crate::project::Project;
 
-const DOCUMENTS: [&str; 2] = ["docs/testing.md", "docs/guarantees.md"];
+const DOCUMENTS: [&str; 2] = ["docs/what-is-tested.md", "docs/guarantees.md"];
 
 pub(crate) fn check(project: &Project) -> Result {
     let mut missing = String::new();

@@ -25,6 +25,7 @@ const LONGEST: usize = 8 << 20;
 #[derive(Clone, Debug)]
 enum Fault {
     ForgetsOverwritten,
+    MisnamesOverwritten,
     LeavesSchemaOutOfChanges,
     LeavesSchemaOutOfConflicts,
     HonoursAfterOfAnother(Taught),
@@ -53,7 +54,7 @@ impl Fault {
         request.headers_mut().insert(ACCOUNT_HEADER, instead);
     }
 
-    fn on_push(&self, body: &mut Object) {
+    fn on_push(&self, account: &str, body: &mut Object) {
         match self {
             Self::HonoursAfterOfAnother(taught) => {
                 json::each(body, "mutations", |mutation| taught.believe_after(mutation));
@@ -61,7 +62,7 @@ impl Fault {
             Self::IgnoresTheEpochOfBase(taught) => {
                 json::each(body, "mutations", |mutation| taught.believe_base(mutation));
             }
-            Self::TakesWrongTypes => json::mend(body),
+            Self::TakesWrongTypes => json::mend(body, account),
             _ => {}
         }
     }
@@ -73,6 +74,11 @@ impl Fault {
                 if change.contains_key("overwritten") {
                     json::retain(change, "overwritten", |mark| mark["by"].get() == seq);
                 }
+            }),
+            Self::MisnamesOverwritten => json::each(body, "changes", |change| {
+                json::each(change, "overwritten", |mark| {
+                    mark.insert("account".to_owned(), json::raw(&"nobody"));
+                });
             }),
             Self::LeavesSchemaOutOfChanges => json::each(body, "changes", |change| {
                 change.remove("schema");
@@ -98,10 +104,11 @@ async fn spoil(State(fault): State<Fault>, mut request: Request, next: Next) -> 
     let packed = request.headers().contains_key(header::CONTENT_ENCODING);
     let mut asked = Object::new();
     if !packed && length.is_some_and(|length| length <= LONGEST) {
+        let account = json::account_of(request.headers());
         let (head, body) = request.into_parts();
         let body = whole(body).await;
         let spoilt = json::object(&body).map(|mut object| {
-            fault.on_push(&mut object);
+            fault.on_push(&account, &mut object);
             let text = json::raw(&object).get().to_owned();
             asked = object;
             Bytes::from(text)
@@ -148,6 +155,12 @@ async fn a_server_that_forgets_who_was_overwritten_at_the_next_edit_is_found_out
 }
 
 #[tokio::test]
+async fn a_server_that_does_not_say_whose_the_overwritten_edit_was_is_found_out() {
+    let point = "whoever_loses_after_the_fact_is_named_in_the_winners_change";
+    fails_alone(Fault::MisnamesOverwritten, point).await;
+}
+
+#[tokio::test]
 async fn a_server_that_leaves_the_schema_out_is_found_out() {
     let point = "the_format_version_of_a_payload_comes_back_with_it";
     fails_alone(Fault::LeavesSchemaOutOfChanges, point).await;
@@ -185,7 +198,7 @@ async fn a_server_that_takes_fields_of_wrong_types_is_found_out_at_each() {
     let report = fails_alone(Fault::TakesWrongTypes, point).await;
     let mut points = report.points.iter();
     let seen = &points.find(|found| found.name == point).unwrap().seen;
-    assert_eq!(seen.matches("status 200").count(), 27, "{seen}");
+    assert_eq!(seen.matches("status 200").count(), 29, "{seen}");
 }
 
 #[tokio::test]

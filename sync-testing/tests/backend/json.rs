@@ -49,7 +49,10 @@ pub(crate) fn length(headers: &HeaderMap) -> Option<usize> {
 }
 
 /// Puts something of the right type wherever a push has something of a wrong one.
-pub(crate) fn mend(push: &mut Object) {
+pub(crate) fn mend(push: &mut Object, account: &str) {
+    if read::<String>(push, "account").is_none() {
+        push.insert("account".to_owned(), raw(&account));
+    }
     let cursors = read::<BTreeMap<String, Option<String>>>(push, "cursors");
     push.insert("cursors".to_owned(), raw(&cursors.unwrap_or_default()));
     each(push, "mutations", |mutation| {

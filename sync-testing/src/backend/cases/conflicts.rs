@@ -142,81 +142,93 @@ async fn an_edit_on_top_of_ones_own_is_no_conflict(trial: &Trial<'_>) -> Outcome
     Ok("three edits, all applied".to_owned())
 }
 
+/// A record whose first edit, an hour old, was overwritten by a later one that did not know of it.
+struct Overwritten {
+    scope: Scope,
+    id: EntityId,
+    early: MutationId,
+    /// The answer to the later edit.
+    verdict: Verdict,
+}
+
+impl Overwritten {
+    async fn make(trial: &Trial<'_>) -> Outcome<Self> {
+        let scope = trial.scope().await?;
+        let me = trial.me();
+        let id = trial.id();
+        let base = me.apply_one(&trial.create(&scope, &id, "base")).await?;
+        let mut early = over(trial.update(&scope, &id, "early"), base.as_ref());
+        early.age = Duration::from_secs(3_600);
+        me.apply_one(&early).await?;
+        let late = over(trial.update(&scope, &id, "late"), base.as_ref());
+        Ok(Self {
+            verdict: me.push_one(&late).await?,
+            early: early.mutation.id,
+            scope,
+            id,
+        })
+    }
+
+    /// The newest change of the record.
+    async fn change(&self, trial: &Trial<'_>) -> Outcome<Change> {
+        let change = trial.me().newest(&self.scope, &self.id).await?;
+        change.ok_or_else(|| Broken::new("the log has lost the record"))
+    }
+
+    /// The numbers of the changes that are said to have overwritten the early edit.
+    fn by(&self, change: &Change) -> Vec<u64> {
+        let marks = change.overwritten.iter();
+        let marks = marks.filter(|mark| mark.mutation_id == self.early);
+        marks.map(|mark| mark.by).collect()
+    }
+}
+
 async fn whoever_loses_after_the_fact_is_named_in_the_winners_change(trial: &Trial<'_>) -> Outcome {
-    let scope = trial.scope().await?;
-    let me = trial.me();
-    let id = trial.id();
-    let base = me.apply_one(&trial.create(&scope, &id, "base")).await?;
-    let mut early = over(trial.update(&scope, &id, "early"), base.as_ref());
-    early.age = Duration::from_secs(3_600);
-    me.apply_one(&early).await?;
-    let late = over(trial.update(&scope, &id, "late"), base.as_ref());
-    let verdict = me.push_one(&late).await?;
-    let version = match &verdict {
+    let case = Overwritten::make(trial).await?;
+    let version = match &case.verdict {
         Verdict::Conflict { .. } => return Ok("the later edit lost, and was told so".to_owned()),
         Verdict::Applied {
             record: Some(_), ..
         } => return Ok("the two were merged".to_owned()),
         other => applied(other)?,
     };
-    let change = newest(trial, &scope, &id).await?;
+    let change = case.change(trial).await?;
     equal(
         "by which number the earlier edit is said to be overwritten",
-        overwritten_by(&change, early.mutation.id),
-        seq(version.as_ref()),
+        case.by(&change),
+        version
+            .map(|version| version.seq)
+            .into_iter()
+            .collect::<Vec<_>>(),
     )?;
+    for mark in &change.overwritten {
+        equal("whose it was", &mark.account, &trial.me().login.account)?;
+        let text = mark
+            .payload
+            .as_ref()
+            .and_then(|payload| trial.text(payload));
+        equal("what it had written", text.as_deref(), Some("early"))?;
+    }
     Ok("the earlier edit is named in the later one's change".to_owned())
 }
 
 async fn whoever_lost_stays_named_when_the_winner_edits_on(trial: &Trial<'_>) -> Outcome {
-    let scope = trial.scope().await?;
-    let me = trial.me();
-    let id = trial.id();
-    let base = me.apply_one(&trial.create(&scope, &id, "base")).await?;
-    let mut early = over(trial.update(&scope, &id, "early"), base.as_ref());
-    early.age = Duration::from_secs(3_600);
-    me.apply_one(&early).await?;
-    let late = over(trial.update(&scope, &id, "late"), base.as_ref());
-    me.push_one(&late).await?;
-    let before = newest(trial, &scope, &id).await?;
-    let won = overwritten_by(&before, early.mutation.id);
+    let case = Overwritten::make(trial).await?;
+    let won = case.by(&case.change(trial).await?);
     if won.is_empty() {
         return Ok("nobody was overwritten".to_owned());
     }
-    trial.edit_newest(&scope, &id, "edited on").await?;
-    let after = newest(trial, &scope, &id).await?;
-    equal(
-        "the record after that",
-        after
-            .op
-            .payload()
-            .and_then(|payload| trial.text(payload))
-            .as_deref(),
-        Some("edited on"),
-    )?;
+    let (scope, id) = (&case.scope, &case.id);
+    trial.edit_newest(scope, id, "edited on").await?;
+    let after = case.change(trial).await?;
+    let text = trial.text_put(Some(&after));
+    equal("the record then", text.as_deref(), Some("edited on"))?;
     equal(
         "by which number the earlier edit is said to be overwritten, in the next edit's change",
-        overwritten_by(&after, early.mutation.id),
+        case.by(&after),
         won,
     )?;
     Ok("named in the next edit's change, too".to_owned())
-}
-
-/// The newest change of a record that the log must have.
-async fn newest(trial: &Trial<'_>, scope: &Scope, id: &EntityId) -> Outcome<Change> {
-    let change = trial.me().newest(scope, id).await?;
-    change.ok_or_else(|| Broken::new("the log has lost the record"))
-}
-
-/// The numbers of the changes that are said to have overwritten the mutation.
-fn overwritten_by(change: &Change, lost: MutationId) -> Vec<u64> {
-    let marks = change.overwritten.iter();
-    let marks = marks.filter(|mark| mark.mutation_id == lost);
-    marks.map(|mark| mark.by).collect()
-}
-
-fn seq(version: Option<&Version>) -> Vec<u64> {
-    version.map(|version| version.seq).into_iter().collect()
 }
 
 async fn a_base_of_another_epoch_is_no_knowledge_of_this_one(trial: &Trial<'_>) -> Outcome {

@@ -174,17 +174,17 @@ async fn a_field_of_a_wrong_type_is_refused(trial: &Trial<'_>) -> Outcome {
         }
         bodies.push((format!("no {field}"), body));
     }
-    let misfit_cursors = [
-        json!(7),
-        json!([scope.as_str()]),
-        json!({ scope.as_str(): 7 }),
+    let of_the_body = [
+        ("cursors", json!(7)),
+        ("cursors", json!([scope.as_str()])),
+        ("cursors", json!({ scope.as_str(): 7 })),
+        ("account", json!(7)),
+        ("account", json!(null)),
     ];
-    for cursors in misfit_cursors {
+    for (field, value) in of_the_body {
         let mut body = me.json(&batch)?;
-        bodies.push((format!("cursors: {cursors}"), {
-            body["cursors"] = cursors;
-            body
-        }));
+        body[field] = value.clone();
+        bodies.push((format!("{field}: {value}"), body));
     }
     let count = bodies.len();
     let mut missed = Vec::new();

@@ -36,6 +36,8 @@
 //! # }
 //! ```
 //!
+//! `docs/testing-your-app.md` in the repository goes on from here: edits offline, conflicts, faults, an app's own rules.
+//!
 //! # Features
 //!
 //! `server` (default) brings the server's logic along, for `TestServer` and the `simulator`. Without it the crate needs nothing but

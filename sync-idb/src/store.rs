@@ -1,9 +1,9 @@
 //! The roles: each method is one transaction, in a task of its own.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{cell::Cell, fmt, rc::Rc, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use futures::channel::oneshot;
+use futures::{channel::oneshot, future::LocalBoxFuture};
 use send_wrapper::SendWrapper;
 use sync_core::{
     coordination::{Leadership, Peers},
@@ -123,6 +123,10 @@ impl IdbStore {
     }
 }
 
+/// What a call does in its transaction, without what it returns: so all calls share the code around them, which
+/// counts where code is downloaded. It may be made twice.
+type Steps = Box<dyn for<'a> Fn(&'a Tx) -> LocalBoxFuture<'a, Attempt<()>>>;
+
 /// Runs a call in a task of its own, which comes to its end whether or not this future is kept: a transaction stays open
 /// only while its task is polled in the very events of its requests, and no caller promises that.
 pub(crate) async fn run<T: 'static>(
@@ -132,44 +136,58 @@ pub(crate) async fn run<T: 'static>(
     mode: Mode,
     call: impl AsyncFn(&Tx) -> Attempt<T> + 'static,
 ) -> Result<T, StoreError> {
-    let connection = Arc::clone(connection);
+    let call = Rc::new(call);
+    let returned = Rc::new(Cell::new(None));
+    let steps: Steps = Box::new({
+        let returned = Rc::clone(&returned);
+        move |tx| {
+            let (call, returned) = (Rc::clone(&call), Rc::clone(&returned));
+            Box::pin(async move {
+                returned.set(Some(call(tx).await?));
+                Ok(())
+            })
+        }
+    });
+    let committed = spawn(Arc::clone(connection), what, over, mode, steps);
+    let stopped = || {
+        StoreError::new(
+            StoreErrorKind::Unavailable,
+            format!("{what}: its task was stopped"),
+        )
+    };
+    committed.await.map_err(|_| stopped())??;
+    returned.take().ok_or_else(stopped)
+}
+
+fn spawn(
+    connection: Arc<SendWrapper<Connection>>,
+    what: &'static str,
+    over: Over,
+    mode: Mode,
+    steps: Steps,
+) -> oneshot::Receiver<Result<(), StoreError>> {
     let (answer, answered) = oneshot::channel();
     wasm_bindgen_futures::spawn_local(async move {
-        let outcome = transact(&connection, &over, mode, call).await;
+        let outcome = transact(&connection, &over, mode, &steps).await;
         // Nobody may wait for it any more.
         let _ = answer.send(outcome.map_err(|failure| failure.during(what)));
     });
-    answered.await.unwrap_or_else(|_| {
-        Err(StoreError::new(
-            StoreErrorKind::Unavailable,
-            format!("{what}: its task was stopped"),
-        ))
-    })
+    answered
 }
 
 /// Runs a call in a transaction; once more on another connection, if the connection is lost on the way.
-async fn transact<T>(
-    connection: &Connection,
-    over: &Over,
-    mode: Mode,
-    call: impl AsyncFn(&Tx) -> Attempt<T>,
-) -> Attempt<T> {
-    let outcome = attempt(connection, over, mode, &call).await;
+async fn transact(connection: &Connection, over: &Over, mode: Mode, steps: &Steps) -> Attempt<()> {
+    let outcome = attempt(connection, over, mode, steps).await;
     if !matches!(outcome, Err(Failure::Lost(_))) {
         return outcome;
     }
     connection.forget().await;
-    attempt(connection, over, mode, &call).await
+    attempt(connection, over, mode, steps).await
 }
 
-async fn attempt<T>(
-    connection: &Connection,
-    over: &Over,
-    mode: Mode,
-    call: &impl AsyncFn(&Tx) -> Attempt<T>,
-) -> Attempt<T> {
+async fn attempt(connection: &Connection, over: &Over, mode: Mode, steps: &Steps) -> Attempt<()> {
     let tx = connection.begin(over, mode).await?;
-    let outcome = call(&tx).await;
+    let outcome = steps(&tx).await;
     if mode == Mode::Read && outcome.is_ok() {
         tx.finish_reading();
         return outcome;

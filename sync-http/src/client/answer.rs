@@ -5,11 +5,11 @@ use std::{sync::Arc, time::Duration};
 use sync_core::transport::{TransportError, TransportErrorKind};
 
 use super::fetch::Response;
-use crate::{dialect::Dialect, wire::ErrorCode};
+use crate::{dialect::Speak, wire::ErrorCode};
 
 /// The body of a success, or what kind of failure the answer is. `what` says what was asked.
 pub(super) fn sort(
-    dialect: &Dialect,
+    dialect: &dyn Speak,
     what: &str,
     response: Response,
 ) -> Result<Arc<str>, TransportError> {

@@ -9,7 +9,7 @@ use std::{
 use super::{
     HttpTransport, address::Address, fetch::Fetch, platform::PlatformFetch, token::TokenSource,
 };
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, Own, Speak};
 
 /// How long a request may take, its body included, unless set otherwise.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -23,7 +23,7 @@ const DEFAULT_MAX_BODY: usize = 16 << 20;
 pub struct HttpTransportBuilder {
     address: String,
     tokens: Arc<dyn TokenSource>,
-    dialect: Dialect,
+    dialect: Arc<dyn Speak>,
     timeout: Duration,
     max_body: usize,
     allow_plain_http: bool,
@@ -67,7 +67,7 @@ impl HttpTransportBuilder {
         Self {
             address,
             tokens,
-            dialect: Dialect::Own,
+            dialect: Arc::new(Own),
             timeout: DEFAULT_TIMEOUT,
             max_body: DEFAULT_MAX_BODY,
             allow_plain_http: false,
@@ -79,7 +79,7 @@ impl HttpTransportBuilder {
 
     /// How the server is spoken to; this project's own protocol, unless set.
     pub fn dialect(mut self, dialect: impl Into<Dialect>) -> Self {
-        self.dialect = dialect.into();
+        self.dialect = dialect.into().into_spoken();
         self
     }
 

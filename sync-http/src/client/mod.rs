@@ -37,12 +37,12 @@ use sync_core::{
 };
 
 use crate::{
-    dialect::Dialect,
+    dialect::Speak,
     wire::{self, ErrorCode},
 };
 use address::Address;
 
-/// A [`Transport`] over HTTP, in any [`Dialect`].
+/// A [`Transport`] over HTTP, in any [`Dialect`](crate::dialect::Dialect).
 ///
 /// - A request, its body included, ends within the timeout; an answer is never longer than its bound. After a page
 ///   that was, the next pulls ask for half as many changes.
@@ -57,7 +57,7 @@ use address::Address;
 pub struct HttpTransport {
     address: Address,
     tokens: Arc<dyn TokenSource>,
-    dialect: Dialect,
+    dialect: Arc<dyn Speak>,
     timeout: Duration,
     max_body: usize,
     /// The most changes that a page may have: fewer than were asked for, once a page was longer than its bound.
@@ -93,7 +93,7 @@ impl HttpTransport {
             if response.status == ErrorCode::Unauthorized.status() && !refresh {
                 refresh = true;
             } else {
-                return answer::sort(&self.dialect, what, response);
+                return answer::sort(&*self.dialect, what, response);
             }
         }
     }

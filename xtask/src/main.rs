@@ -33,6 +33,7 @@ usage: cargo xtask test [--only STAGE] [--deny-skips]
        cargo xtask mutants [--only NAME] [--seeds N]
        cargo xtask mutants --check
        cargo xtask size
+       cargo xtask bench browser
 
   test            install what is missing, run every stage, end with the totals
     --only STAGE  run this stage alone
@@ -44,7 +45,8 @@ usage: cargo xtask test [--only STAGE] [--deny-skips]
     --only NAME   those with this in their name alone
     --seeds N     what a mutant may survive (20000)
     --check       whether the patches still apply, run nothing
-  size            what does the engine add to a web page, by crate? Too much fails";
+  size            what does the engine add to a web page, by crate? Too much fails
+  bench browser   the benchmarks that need a browser; the others are run by `cargo bench`";
 
 enum Task {
     Test {
@@ -60,6 +62,7 @@ enum Task {
     Mutants(mutants::Choice),
     CheckMutants,
     Size,
+    BenchBrowser,
     Help,
 }
 
@@ -85,6 +88,7 @@ fn main() -> ExitCode {
         Task::Mutants(choice) => succeeded(mutants::run(&choice, &Project::find())),
         Task::CheckMutants => succeeded(mutants::check(&Project::find())),
         Task::Size => succeeded(size(&Project::find())),
+        Task::BenchBrowser => succeeded(bench_browser(&Project::find())),
         Task::Help => {
             println!("{USAGE}");
             true
@@ -104,6 +108,11 @@ fn succeeded(outcome: Result) -> bool {
     outcome.is_ok()
 }
 
+fn bench_browser(project: &Project) -> Result {
+    setup::install(&[setup::WASM_TARGET, setup::WASM_BINDGEN, setup::CHROMIUM])?;
+    wasm::browser::bench(project)
+}
+
 fn size(project: &Project) -> Result {
     setup::install(&[setup::WASM_TARGET, setup::WASM_BINDGEN, setup::WASM_OPT])?;
     wasm::size::measure(project)
@@ -121,6 +130,10 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Task> {
         Some("size") => match args.next() {
             None => Ok(Task::Size),
             Some(arg) => Err(format!("`size` takes no `{arg}`").into()),
+        },
+        Some("bench") => match (args.next().as_deref(), args.next()) {
+            (Some("browser"), None) => Ok(Task::BenchBrowser),
+            _ => Err("`bench` takes the word `browser`".into()),
         },
         Some("help" | "--help" | "-h") | None => Ok(Task::Help),
         Some(task) => Err(format!("there is no task `{task}`").into()),
@@ -226,6 +239,8 @@ mod tests {
             "test --only natvie",
             "setup now",
             "size big",
+            "bench",
+            "bench firefox",
             "mutants --olny poison",
             "mutants --only",
             "mutants --seeds many",

@@ -72,6 +72,12 @@ pub(crate) fn test(project: &Project, package: &str) -> Result<Tally> {
     run_tests(in_browser(&mut cargo(project, &toolchain()?, &words))?)
 }
 
+/// Runs the benchmarks; their lines are among what they print.
+pub(crate) fn bench(project: &Project) -> Result {
+    let words = "test --package browser-benches --release --test browser -- --nocapture";
+    run(in_browser(&mut cargo(project, &toolchain()?, words))?)
+}
+
 /// Lets a command run in the browser what it builds.
 fn in_browser(tests: &mut Command) -> Result<&mut Command> {
     let driver = driver().ok_or("no chromedriver; `cargo xtask setup` installs it")?;

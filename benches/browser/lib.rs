@@ -1,0 +1,1 @@
+//! The benchmarks of `main.rs`, which `cargo xtask bench browser` runs.

@@ -1,0 +1,13 @@
+//! What the store costs in a browser: `cargo xtask bench browser`.
+#![cfg(target_arch = "wasm32")]
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on stops")]
+
+mod apply;
+mod first_sync;
+mod pages;
+#[path = "../../examples/bundle/platform.rs"]
+mod platform;
+mod raw;
+mod script;
+
+wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);

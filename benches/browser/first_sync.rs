@@ -19,7 +19,6 @@ use wasm_bindgen_test::{console_log, wasm_bindgen_test};
 
 use crate::{
     pages::{What, text},
-    platform::{BrowserClock, BrowserEntropy},
     script::{fresh, now, run},
 };
 
@@ -97,10 +96,7 @@ async fn first_sync_of_50000() {
     let store = IdbStore::builder(fresh("first")).declare(feeds);
     let store = store.open().await.unwrap();
     let builder = SyncEngine::builder(store, server).account("ann");
-    let builder = builder
-        .settings(settings)
-        .clock(Arc::new(BrowserClock))
-        .entropy(Arc::new(BrowserEntropy));
+    let builder = builder.settings(settings);
     let (engine, driver) = builder.open().await.unwrap();
     let mut events = engine.events();
     let probe = probe();

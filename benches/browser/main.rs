@@ -5,8 +5,6 @@
 mod apply;
 mod first_sync;
 mod pages;
-#[path = "../../examples/bundle/platform.rs"]
-mod platform;
 mod raw;
 mod script;
 

@@ -1,10 +1,6 @@
 //! What `cargo xtask size` measures: an app in a browser that uses the engine as apps do, and has nothing else.
 #![cfg(target_arch = "wasm32")]
 
-mod platform;
-
-use std::sync::Arc;
-
 use futures::StreamExt;
 use js_sys::Function;
 use serde::{Deserialize, Serialize};
@@ -55,8 +51,6 @@ impl App {
         let builder = SyncEngine::builder(store.await.map_err(told)?, transport.map_err(told)?);
         let (engine, driver) = builder
             .account(&*account)
-            .clock(Arc::new(platform::BrowserClock))
-            .entropy(Arc::new(platform::BrowserEntropy))
             .entity::<Feed>()
             .open()
             .await

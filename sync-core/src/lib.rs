@@ -90,7 +90,7 @@
 //! | [`transport`] | the seam to the server, and the kinds of failure | transports |
 //! | [`scheduler`] | when to push, what to pull, what a failure means: a state machine without I/O, and its settings | apps, for the settings |
 //! | [`time`] | the clock and the randomness that come from outside | platforms |
-//! | [`platform`] | both of these, for native programs | apps |
+//! | [`platform`] | both of these, for native programs and for browsers | apps |
 //! | [`error`] | the errors of stores | all |
 //! | [`text`] | text that shares a buffer | transports |
 //!
@@ -116,10 +116,10 @@
 //! | feature | |
 //! | --- | --- |
 //! | `tokio` (default) | [`platform::TokioClock`] and [`platform::OsEntropy`], which an engine then takes by itself. Native targets only; elsewhere it does nothing |
+//! | `browser` (default) | the same in a browser: `platform::BrowserClock` and `platform::BrowserEntropy`. On wasm32 only; elsewhere it does nothing |
 //! | `testing` | mockall mocks of `Transport`, `Clock` and `Entropy` |
 //!
-//! Without `tokio`, or on wasm32, give the builder a [`Clock`](time::Clock) and an [`Entropy`](time::Entropy). The
-//! core compiles for `wasm32-unknown-unknown`. There its futures and the streams of live lists are not `Send`;
+//! Without them, give the builder a [`Clock`](time::Clock) and an [`Entropy`](time::Entropy). The core compiles for `wasm32-unknown-unknown`. There its futures and the streams of live lists are not `Send`;
 //! handles and seam objects are `Send + Sync` on every target, so that an adapter keeps JavaScript handles in a
 //! wrapper. An implementation of a seam carries the same pair of lines as the trait:
 //!

@@ -20,6 +20,24 @@
 //! # }
 //! ```
 //!
+//! An engine on it needs no settings of its own for the platform. Its driver is spawned on the page's own tasks, and
+//! [`Signals`] tell it what the browser says of the page and the network:
+//!
+//! ```no_run
+//! # #[cfg(target_arch = "wasm32")]
+//! # async fn example(transport: impl sync_core::transport::Transport + 'static) -> Result<(), Box<dyn std::error::Error>> {
+//! use sync_core::engine::SyncEngine;
+//! use sync_idb::{IdbStore, Signals};
+//!
+//! let store = IdbStore::open("baby-log").await?;
+//! let (engine, driver) = SyncEngine::builder(store, transport).account("alice").open().await?;
+//! wasm_bindgen_futures::spawn_local(driver.run());
+//! let signals = Signals::attach(&engine);
+//! # drop(signals);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! docs/browser.md says what is durable when, how to declare types and indexes, what tabs do to each other, and what
 //! browsers do to their storage.
 #![cfg(target_arch = "wasm32")]
@@ -37,9 +55,9 @@ mod open;
 mod peers;
 mod reply;
 mod schema;
+mod signals;
 pub mod storage;
 mod store;
-mod timer;
 mod transaction;
 mod values;
 
@@ -48,6 +66,7 @@ pub use connection::Closed;
 pub use declared::{Declared, IndexPath};
 /// The crate that the store is built on, for the queries of an app.
 pub use idb;
+pub use signals::Signals;
 pub use store::IdbStore;
 
 #[cfg(test)]

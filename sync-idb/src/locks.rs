@@ -16,9 +16,12 @@ use sync_core::{
 };
 use wasm_bindgen::{JsCast, JsValue, prelude::Closure};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::AbortController;
+use web_sys::{AbortController, EventTarget};
 
-use crate::error::{Attempt, Failure};
+use crate::{
+    error::{Attempt, Failure},
+    signals::document,
+};
 
 /// `navigator.locks`; none where the browser has none, or the page is not served securely.
 pub(crate) fn manager() -> Option<SendWrapper<Object>> {
@@ -79,6 +82,32 @@ impl Held {
     }
 }
 
+/// Lets the lock go when the page is frozen: another tab then leads at once. Some browsers freeze no page whose lock is
+/// wanted elsewhere; those of phones do. When this page goes on, it finds the lock lost and asks for it again.
+struct OnFreeze {
+    document: EventTarget,
+    listener: Closure<dyn FnMut()>,
+}
+
+impl OnFreeze {
+    fn new(document: EventTarget, held: &Rc<Held>) -> Self {
+        let held = Rc::clone(held);
+        let listener = Closure::<dyn FnMut()>::new(move || held.let_go());
+        let function = listener.as_ref().unchecked_ref();
+        let _ = document.add_event_listener_with_callback("freeze", function);
+        Self { document, listener }
+    }
+}
+
+impl Drop for OnFreeze {
+    fn drop(&mut self) {
+        let function = self.listener.as_ref().unchecked_ref();
+        let _ = self
+            .document
+            .remove_event_listener_with_callback("freeze", function);
+    }
+}
+
 /// A lock that is asked for. Dropping it takes the request back.
 struct Request {
     abort: AbortController,
@@ -87,6 +116,7 @@ struct Request {
     ended: oneshot::Receiver<Attempt<()>>,
     held: Rc<Held>,
     is_over: bool,
+    _on_freeze: Option<OnFreeze>,
     _on_grant: Closure<dyn FnMut(JsValue) -> Promise>,
 }
 
@@ -124,6 +154,7 @@ impl Request {
             abort,
             granted,
             ended,
+            _on_freeze: document().map(|document| OnFreeze::new(document, &held)),
             held,
             is_over: false,
             _on_grant: on_grant,
@@ -164,7 +195,7 @@ impl fmt::Debug for LockLease {
 #[async_trait(?Send)]
 impl Lease for LockLease {
     async fn lost(&mut self) {
-        // It ends only when somebody steals it, or when it is let go.
+        // It ends only when somebody steals it, when it is let go, or when the page freezes.
         let _ = (&mut self.0.ended).await;
         self.0.is_over = true;
     }

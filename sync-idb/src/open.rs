@@ -8,7 +8,7 @@ use futures::{
     future::{Either, select},
 };
 use idb::Factory;
-use sync_core::error::StoreErrorKind;
+use sync_core::{error::StoreErrorKind, platform::Sleep};
 use wasm_bindgen::{JsCast, prelude::Closure};
 use web_sys::{Event, IdbDatabase, IdbOpenDbRequest};
 
@@ -16,7 +16,6 @@ use crate::{
     connection::Handle,
     error::{Attempt, Failure},
     schema::{self, Shape},
-    timer::Sleep,
     transaction::{Mode, Tx},
 };
 

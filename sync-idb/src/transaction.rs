@@ -287,14 +287,13 @@ impl Drop for Ended {
 mod tests {
     use std::time::Duration;
 
-    use sync_core::error::StoreErrorKind;
+    use sync_core::{error::StoreErrorKind, platform::Sleep};
     use wasm_bindgen_test::wasm_bindgen_test;
 
     use super::*;
     use crate::{
         connection::{Connection, Over},
         schema::{META, SCOPES},
-        timer::Sleep,
         values,
     };
 

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     coordination::PeerId,
     model::{Account, EntityType},
+    platform::{default_clock, default_entropy},
     policy::{Resolve, ResolveByType, ServerWins},
     scheduler,
     store::Store,
@@ -82,7 +83,7 @@ impl SyncEngineBuilder {
         self
     }
 
-    /// What tells the time, if not the platform: a virtual clock, a browser's.
+    /// What tells the time, if not the platform: a virtual clock.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
         self
@@ -191,24 +192,4 @@ impl fmt::Debug for SyncEngineBuilder {
             .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
-}
-
-#[cfg(all(feature = "tokio", not(target_arch = "wasm32")))]
-fn default_clock() -> Option<Arc<dyn Clock>> {
-    Some(Arc::new(crate::platform::TokioClock::new()))
-}
-
-#[cfg(not(all(feature = "tokio", not(target_arch = "wasm32"))))]
-fn default_clock() -> Option<Arc<dyn Clock>> {
-    None
-}
-
-#[cfg(all(feature = "tokio", not(target_arch = "wasm32")))]
-fn default_entropy() -> Option<Arc<dyn Entropy>> {
-    Some(Arc::new(crate::platform::OsEntropy))
-}
-
-#[cfg(not(all(feature = "tokio", not(target_arch = "wasm32"))))]
-fn default_entropy() -> Option<Arc<dyn Entropy>> {
-    None
 }

@@ -20,6 +20,10 @@ use super::{
 /// The headers of an answer that anybody looks at; another origin must expose them.
 const HEADERS: [&str; 3] = ["content-type", "retry-after", "date"];
 
+/// The longest body of a request that may outlive its page. Browsers allow 64 KiB for all such requests of a page
+/// together, and refuse what is beyond; an app may have some of its own.
+const KEPT_ALIVE: usize = 48 << 10;
+
 #[derive(Debug)]
 pub(super) struct PlatformFetch;
 
@@ -84,6 +88,10 @@ async fn send(request: &Request, abort: &AbortOnDrop) -> Result<web_sys::Respons
     if let Some(body) = &request.body {
         init.set_method("POST");
         init.set_body(&JsValue::from_str(body));
+        // So that what was edited last arrives when the tab is closed in the next moment.
+        if body.len() <= KEPT_ALIVE {
+            Reflect::set(&init, &"keepalive".into(), &JsValue::TRUE)?;
+        }
     }
     // Neither `window` nor a worker's scope is everywhere; the global object is.
     let global = js_sys::global();

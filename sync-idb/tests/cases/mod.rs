@@ -2,5 +2,6 @@
 
 mod declaring;
 mod ending;
+mod engine;
 mod opening;
 mod tabs;

@@ -1,6 +1,7 @@
 //! What the tests of a window and of a worker share.
 
 pub(crate) mod browser;
+pub(crate) mod server;
 
 use std::sync::{
     Arc,

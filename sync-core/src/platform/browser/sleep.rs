@@ -1,35 +1,37 @@
 //! A timer, of a window or a worker.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
+    fmt,
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use js_sys::{Function, Reflect};
 use wasm_bindgen::{JsCast, JsValue, prelude::Closure};
 
-use crate::reply::{WakerSlot, wake};
-
 /// Ready when the time has passed. Dropping it clears the timer.
-pub(crate) struct Sleep {
+pub struct Sleep {
     id: JsValue,
     is_over: Rc<Cell<bool>>,
-    waker: WakerSlot,
+    waker: Rc<RefCell<Option<Waker>>>,
     _on_time: Closure<dyn FnMut()>,
 }
 
 impl Sleep {
-    pub(crate) fn new(duration: Duration) -> Self {
+    /// One that begins now. As with all timers of a browser, it may be late.
+    #[must_use]
+    pub fn new(duration: Duration) -> Self {
         let is_over = Rc::new(Cell::new(false));
-        let waker = WakerSlot::default();
+        let waker = Rc::<RefCell<Option<Waker>>>::default();
         let on_time = Closure::<dyn FnMut()>::new({
             let (is_over, waker) = (Rc::clone(&is_over), Rc::clone(&waker));
             move || {
                 is_over.set(true);
-                wake(&waker);
+                let waker = waker.borrow_mut().take();
+                waker.into_iter().for_each(Waker::wake);
             }
         });
         // A browser takes anything longer for no time at all.
@@ -65,6 +67,14 @@ impl Future for Sleep {
         }
         *self.waker.borrow_mut() = Some(context.waker().clone());
         Poll::Pending
+    }
+}
+
+impl fmt::Debug for Sleep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sleep")
+            .field("is_over", &self.is_over.get())
+            .finish_non_exhaustive()
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
 
 /// How much is handed to the browser at a time. It bounds how long the thread is held.
 const PIECE_BYTES: usize = 256 * 1024;
-const PIECE_RECORDS: usize = 500;
+const PIECE_RECORDS: usize = 200;
 
 /// Writes records in the order in which they are given.
 pub(super) struct Batch<'a> {

@@ -217,7 +217,7 @@ async fn the_thread_is_free_between_the_pieces_of_a_page() {
     store.apply(request).await.unwrap();
     drop(seen);
     let most = run("return globalThis.most").as_f64().unwrap();
-    assert!(most < 1_500.0, "{most} puts with no turn of others");
+    assert!(most < 600.0, "{most} puts with no turn of others");
 }
 
 #[wasm_bindgen_test]

@@ -50,18 +50,15 @@ pub(crate) fn simulate(project: &Project) -> Result {
     Ok(())
 }
 
-/// Puts the example server, on a file of its own, to the suite of backends.
+/// Runs something against the example server, whose address it is given.
+pub(crate) fn with_server<T>(project: &Project, test: impl FnOnce(&str) -> Result<T>) -> Result<T> {
+    run(&mut project.cargo("build --package examples --example server"))?;
+    served(&project.target.join("debug/examples"), test)
+}
+
+/// Puts the example server to the suite of backends.
 fn check_server(programs: &Path) -> Result {
-    let folder = std::env::temp_dir().join(format!("check-backend-{}", std::process::id()));
-    fs::create_dir_all(&folder)?;
-    let mut server = Command::new(programs.join("server"))
-        .args(["--listen", "127.0.0.1:0", "--member", "empty=alice"])
-        .args(["--member", "shared=alice", "--member", "shared=bob"])
-        .current_dir(&folder)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let checked = address(&mut server).and_then(|address| {
+    served(programs, |address| {
         let mut check = Command::new(programs.join(CHECK));
         check.arg(address).args([
             "--account",
@@ -78,11 +75,25 @@ fn check_server(programs: &Path) -> Result {
             "shared",
         ]);
         run_within(LIMIT, &mut check)
-    });
+    })
+}
+
+/// Serves on a file of its own until the test is over.
+fn served<T>(programs: &Path, test: impl FnOnce(&str) -> Result<T>) -> Result<T> {
+    let folder = std::env::temp_dir().join(format!("example-server-{}", std::process::id()));
+    fs::create_dir_all(&folder)?;
+    let mut server = Command::new(programs.join("server"))
+        .args(["--listen", "127.0.0.1:0", "--member", "empty=alice"])
+        .args(["--member", "shared=alice", "--member", "shared=bob"])
+        .current_dir(&folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let tested = address(&mut server).and_then(|address| test(&address));
     server.kill()?;
     server.wait()?;
     fs::remove_dir_all(&folder)?;
-    checked
+    tested
 }
 
 /// Where the server listens, once it does.

@@ -6,6 +6,7 @@ use std::{env, process::Command};
 use super::{TARGET, Toolchain, bindgen};
 use crate::Result;
 use crate::command::{run, run_tests};
+use crate::examples;
 use crate::project::Project;
 use crate::setup::install_packages;
 use crate::tally::Tally;
@@ -69,7 +70,11 @@ pub(crate) fn doc_tests(project: &Project, package: &str) -> Result {
 /// Runs the tests of a crate; each says whether it runs in a window or in a worker.
 pub(crate) fn test(project: &Project, package: &str) -> Result<Tally> {
     let words = format!("test --package {package} --lib --tests --no-fail-fast");
-    run_tests(in_browser(&mut cargo(project, &toolchain()?, &words))?)
+    examples::with_server(project, |address| {
+        let mut tests = cargo(project, &toolchain()?, &words);
+        // Read when the tests are compiled: a browser has no environment.
+        run_tests(in_browser(tests.env("SYNC_SERVER", address))?)
+    })
 }
 
 /// Runs the benchmarks; their lines are among what they print.

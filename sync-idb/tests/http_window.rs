@@ -1,0 +1,15 @@
+//! Engines in a window, against a real server.
+#![cfg(target_arch = "wasm32")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "clippy takes only `#[test]` for a test"
+)]
+#![allow(dead_code, reason = "what the tests share is more than these need")]
+
+mod common;
+mod http;
+
+use wasm_bindgen_test::wasm_bindgen_test_configure;
+
+wasm_bindgen_test_configure!(run_in_browser);

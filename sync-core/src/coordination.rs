@@ -80,6 +80,8 @@ pub enum Notice {
     Enqueued,
     /// These scopes are wanted: an engine that does not lead has activated them.
     Active(Vec<Scope>),
+    /// A user sees the app of an engine that does not lead: the leader polls, be it hidden itself.
+    Seen,
     /// A sync of these scopes is asked for; of all active ones, if it names none.
     SyncWanted(Vec<Scope>),
 }

@@ -212,6 +212,44 @@ fn a_scope_that_a_follower_activates_is_pulled_by_the_leader() {
 }
 
 #[test]
+fn a_leader_that_is_hidden_polls_for_a_follower_that_is_seen() {
+    block_on(async {
+        let (mut first, mut second) = two().await;
+        first.settle().await;
+        let _active = second.baby().activate();
+        second.engine.set_visible(true);
+        first.engine.set_visible(false);
+        second.run_for(Duration::from_secs(1)).await;
+        first.run_for(Duration::from_secs(1)).await;
+        first.server.take_calls();
+        first.run_for(Duration::from_secs(20)).await;
+        let polls = first.server.take_calls().len();
+        assert!(polls >= 3, "{polls} polls in 20 s");
+        // Nothing was heard of the follower since.
+        first.run_for(Duration::from_secs(20)).await;
+        first.server.take_calls();
+        first.run_for(Duration::from_secs(60)).await;
+        assert_eq!(first.server.take_calls().len(), 0, "nobody looks any more");
+    });
+}
+
+#[test]
+fn a_leader_does_not_poll_for_a_follower_that_is_hidden_too() {
+    block_on(async {
+        let (mut first, mut second) = two().await;
+        first.settle().await;
+        let _active = second.baby().activate();
+        second.engine.set_visible(false);
+        first.engine.set_visible(false);
+        second.run_for(Duration::from_secs(1)).await;
+        first.run_for(Duration::from_secs(1)).await;
+        first.server.take_calls();
+        first.run_for(Duration::from_secs(20)).await;
+        assert_eq!(first.server.take_calls().len(), 0);
+    });
+}
+
+#[test]
 fn a_driver_ends_when_its_last_handle_goes() {
     block_on(async {
         let device = Device::new().await;

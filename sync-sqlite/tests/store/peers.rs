@@ -136,10 +136,11 @@ async fn what_a_follower_asks_for_reaches_the_process_that_leads() {
     let active = Notice::Active(vec![Scope::from("a"), Scope::from("b\0")]);
     let wanted = Notice::SyncWanted(Vec::new());
     follower.peers().send(PeerId(1), &active);
+    follower.peers().send(PeerId(1), &Notice::Seen);
     follower.peers().send(PeerId(1), &wanted);
     assert_eq!(
         heard(&mut of_leader, &clock).await,
-        [active.clone(), wanted]
+        [active.clone(), Notice::Seen, wanted]
     );
     assert_eq!(heard(&mut of_leader, &clock).await, []);
     assert_eq!(heard(&mut of_follower, &clock).await, []);

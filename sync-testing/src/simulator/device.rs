@@ -44,6 +44,7 @@ pub(crate) struct Tab {
     pub(crate) engine: SyncEngine,
     pub(crate) process: Process,
     events: Events,
+    visible: bool,
     active: BTreeMap<usize, Activation>,
 }
 
@@ -147,6 +148,7 @@ impl Device {
             engine,
             process,
             events,
+            visible: true,
             active: BTreeMap::new(),
         };
         for scope in 0..cast.scopes {
@@ -161,6 +163,18 @@ impl Device {
         self.hear(world);
         if let Some(tab) = self.tabs[tab].take() {
             world.executor.kill(tab.process);
+        }
+    }
+
+    /// Whether its user sees none of its engines.
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.tabs.iter().flatten().all(|tab| !tab.visible)
+    }
+
+    /// Its user looks at it.
+    pub(crate) fn show(&mut self) {
+        for tab in self.tabs.iter_mut().flatten() {
+            tab.set_visible(true);
         }
     }
 
@@ -194,6 +208,11 @@ impl Device {
 }
 
 impl Tab {
+    pub(crate) fn set_visible(&mut self, visible: bool) {
+        self.visible = visible;
+        self.engine.set_visible(visible);
+    }
+
     pub(crate) fn activate(&mut self, scope: usize, on: bool) {
         if on {
             let handle = self.engine.scope(Scope::from(SCOPES[scope]));

@@ -41,6 +41,9 @@ impl fmt::Display for TabId {
     }
 }
 
+/// What a device holds.
+pub(crate) type Held = (usize, Arc<Snapshot>);
+
 /// Something that has happened.
 pub(crate) enum Seen<'a> {
     /// A step of the plan begins.
@@ -76,6 +79,8 @@ pub(crate) enum Seen<'a> {
     /// The server was asked for a page.
     Read {
         device: usize,
+        /// For whom; the device may be another's by now.
+        account: &'a Account,
         scope: &'a Scope,
         /// The page; none when it was refused.
         page: Option<&'a Page>,
@@ -110,10 +115,10 @@ pub(crate) enum Seen<'a> {
     },
     /// The faults stop. From here on there is no user, either.
     Healed,
+    /// So much time has passed that what was written must have reached the server, also from apps that are hidden.
+    Flushed { devices: &'a [Held] },
     /// So much time has passed that everything must be settled.
-    End {
-        devices: &'a [(usize, Arc<Snapshot>)],
-    },
+    End { devices: &'a [Held] },
 }
 
 /// An invariant that does not hold.
@@ -236,12 +241,12 @@ impl Recorder {
         )
     }
 
-    /// Whether everything is settled as it must be in the end.
-    pub(crate) fn would_end(&self, devices: &[(usize, Arc<Snapshot>)]) -> bool {
+    /// Whether all is as it must be in the end, if this were the end.
+    pub(crate) fn would_hold(&self, end: &Seen<'_>) -> bool {
         let shared = lock(&self.shared);
         invariants::at_the_end()
             .iter_mut()
-            .all(|invariant| invariant.see(&Seen::End { devices }, &shared.truth).is_ok())
+            .all(|invariant| invariant.see(end, &shared.truth).is_ok())
     }
 }
 

@@ -6,7 +6,7 @@ use futures::FutureExt;
 use sync_core::{
     error::{StoreError, StoreErrorKind},
     model::{EntityType, MutationId, RecordKey, Scope},
-    store::{Counts, Entry, EntryFilter, ListRequest, RecordRow, ScopeRow, Store},
+    store::{Conflict, Counts, Entry, EntryFilter, ListRequest, RecordRow, Revoked, ScopeRow, Store},
 };
 
 use super::plan::{SCOPES, TYPES};
@@ -20,8 +20,8 @@ pub(crate) struct Snapshot {
     /// By scope, type and id.
     pub(crate) records: Vec<RecordRow>,
     pub(crate) counts: Counts,
-    pub(crate) conflicts: Vec<MutationId>,
-    pub(crate) revoked: Vec<MutationId>,
+    pub(crate) conflicts: Vec<Conflict>,
+    pub(crate) revoked: Vec<Revoked>,
 }
 
 impl Snapshot {
@@ -40,20 +40,29 @@ impl Snapshot {
             }
         }
         let rows = now(store.scopes())?.into_iter();
-        let conflicts = now(store.conflicts(None))?.into_iter();
-        let revoked = now(store.revoked())?.into_iter();
         Ok(Self {
             scopes: rows.map(|row| (row.scope.clone(), row)).collect(),
             entries: now(store.entries(EntryFilter::default()))?,
             records,
             counts: now(store.counts(None))?,
-            conflicts: conflicts.map(|conflict| conflict.mutation_id).collect(),
-            revoked: revoked.map(|revoked| revoked.mutation.id).collect(),
+            conflicts: now(store.conflicts(None))?,
+            revoked: now(store.revoked())?,
         })
     }
 
     pub(crate) fn record(&self, key: &RecordKey) -> Option<&RecordRow> {
-        self.records.iter().find(|row| row.key == *key)
+        let at = self.records.binary_search_by(|row| row.key.cmp(key));
+        at.ok().map(|at| &self.records[at])
+    }
+
+    /// The conflict in which a mutation has met another's.
+    pub(crate) fn conflict(&self, id: MutationId) -> Option<&Conflict> {
+        self.conflicts.iter().find(|conflict| conflict.mutation_id == id)
+    }
+
+    /// The copy of a mutation whose scope was purged.
+    pub(crate) fn revoked(&self, id: MutationId) -> Option<&Revoked> {
+        self.revoked.iter().find(|revoked| revoked.mutation.id == id)
     }
 
     /// The records that are not what they were before, or not there any more.

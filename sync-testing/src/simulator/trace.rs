@@ -49,6 +49,7 @@ impl Trace {
                 device,
                 scope,
                 page,
+                ..
             } => {
                 let word = if page.is_some() {
                     "reads"
@@ -79,6 +80,7 @@ impl Trace {
             Seen::BackedUp => "   server: backed up".to_owned(),
             Seen::Restored => "   server: restored".to_owned(),
             Seen::Arrived { .. } | Seen::Looked { .. } => return,
+            Seen::Flushed { .. } => "all apps are shown again".to_owned(),
             Seen::Healed => "the faults stop".to_owned(),
             Seen::End { .. } => "the end".to_owned(),
         };

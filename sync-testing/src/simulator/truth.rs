@@ -23,6 +23,9 @@ use super::{
 /// The longest that a request is on its way.
 pub(crate) const ON_THE_WAY: Duration = Duration::from_secs(60);
 
+/// For how long a scope's pulls have to be refused until it counts as revoked.
+pub(crate) const CONFIRMED: Duration = Duration::from_secs(5);
+
 /// What is the case, told from the outside.
 #[derive(Debug, Default)]
 pub(crate) struct Truth {
@@ -107,6 +110,16 @@ pub(crate) struct Reads {
     pub(crate) refused: Vec<Time>,
 }
 
+impl Reads {
+    /// For how long they have been refused, with no page in between.
+    pub(crate) fn refused_for(&self) -> Duration {
+        match self.refused.as_slice() {
+            [first, .., last] => last.since(*first),
+            _ => Duration::ZERO,
+        }
+    }
+}
+
 impl Truth {
     /// Takes in what has been seen.
     pub(crate) fn see(&mut self, seen: &Seen<'_>) {
@@ -140,6 +153,7 @@ impl Truth {
                 device,
                 scope,
                 page,
+                ..
             } => {
                 let reads = self.reads.entry((*device, (*scope).clone())).or_default();
                 reads.may = page.is_some();

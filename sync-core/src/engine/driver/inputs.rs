@@ -15,9 +15,9 @@ use crate::{
     store::{Edit, EnqueueRequest, Touched},
 };
 
-/// How often an engine that does not lead repeats which scopes it wants.
+/// How often an engine that does not lead repeats which scopes it wants, and that it is visible.
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(10);
-/// How long the leader keeps a scope active for another engine that has announced it.
+/// How long the leader keeps a scope active for another engine that has announced it, and polls though it is hidden.
 const ANNOUNCED_FOR: Duration = Duration::from_secs(30);
 
 impl Driver {
@@ -74,7 +74,9 @@ impl Driver {
             }
             Some(Command::Visible(visible)) => {
                 self.work.shared.hub.update(|r| r.visible = visible);
-                self.feed(scheduler::Event::Visible(visible));
+                self.visible = visible;
+                self.announce_at = self.now();
+                self.feed_visible();
             }
             Some(Command::Online(online)) => {
                 self.work.shared.hub.update(|r| r.online = online);
@@ -136,12 +138,22 @@ impl Driver {
                     }
                 }
             }
+            Notice::Seen => {
+                self.seen_until = Some(self.now() + ANNOUNCED_FOR);
+                self.feed_visible();
+            }
             Notice::SyncWanted(scopes) => {
                 let id = self.next_report;
                 self.next_report += 1;
                 self.feed(scheduler::Event::SyncNow { id, scopes });
             }
         }
+    }
+
+    /// One user sees one of the engines, or nobody sees any: a leader that is hidden polls for the others.
+    fn feed_visible(&mut self) {
+        let visible = self.visible || self.seen_until.is_some();
+        self.feed(scheduler::Event::Visible(visible));
     }
 
     pub(super) fn timer(&mut self) {
@@ -159,12 +171,19 @@ impl Driver {
                 self.feed(scheduler::Event::Deactivated(scope));
             }
         }
+        if self.seen_until.is_some_and(|until| until <= now) {
+            self.seen_until = None;
+            self.feed_visible();
+        }
         if !self.leads() && self.announce_at <= now {
             self.announce_at = now + ANNOUNCE_EVERY;
             if !self.active.is_empty() {
                 let scopes = self.active.keys().cloned().collect();
                 let shared = &self.work.shared;
                 shared.peers.send(shared.peer, &Notice::Active(scopes));
+                if self.visible {
+                    shared.peers.send(shared.peer, &Notice::Seen);
+                }
             }
         }
         self.feed(scheduler::Event::Timer);

@@ -59,6 +59,10 @@ pub struct Driver {
     /// Until when other engines want a scope.
     announced: BTreeMap<Scope, Time>,
     announce_at: Time,
+    /// Whether the app is visible here.
+    visible: bool,
+    /// Until when it is taken to be visible in another engine.
+    seen_until: Option<Time>,
     lead_again_at: Option<Time>,
     /// Manual syncs that were asked for before it was known who leads.
     early: Vec<(Vec<Scope>, oneshot::Sender<SyncReport>)>,
@@ -127,6 +131,8 @@ impl Driver {
             active: BTreeMap::new(),
             announced: BTreeMap::new(),
             announce_at: Time::default(),
+            visible: true,
+            seen_until: None,
             lead_again_at: None,
             early: Vec::new(),
             reports: HashMap::new(),
@@ -237,6 +243,7 @@ impl Driver {
             self.scheduler.next_deadline(),
             (!self.active.is_empty() && !self.leads()).then_some(self.announce_at),
             self.announced.values().min().copied(),
+            self.seen_until,
             self.lead_again_at,
             self.follows_at.filter(|at| *at > self.now()),
             until,

@@ -1,15 +1,20 @@
-//! A mutation is set aside as the cause of failures only on proof.
+//! A mutation is set aside only for cause: a verdict, proof that it is what fails, or an earlier edit of its record.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use sync_core::{
     model::MutationId,
-    store::{EntryState, FailReason},
+    store::{DEFAULT_VERDICT_RETENTION, Entry, EntryState, FailReason, Failed, Pending},
     transport::{TransportErrorKind, Verdict},
 };
 
 use super::Invariant;
-use crate::simulator::{network::Asked, seen::Seen, truth::Truth};
+use crate::simulator::{
+    network::Asked,
+    seen::{Seen, TabId},
+    snapshot::Snapshot,
+    truth::{CONFIRMED, Decided, Truth},
+};
 
 /// How often a mutation must have been refused alone before it is set aside.
 const ATTEMPTS: u32 = 3;
@@ -38,7 +43,7 @@ impl Invariant for Blame {
         "guarantee 3: only a mutation that is refused while others go through is set aside"
     }
 
-    fn see(&mut self, seen: &Seen<'_>, _: &Truth) -> Result<(), String> {
+    fn see(&mut self, seen: &Seen<'_>, truth: &Truth) -> Result<(), String> {
         match seen {
             Seen::Sent {
                 tab,
@@ -79,12 +84,14 @@ impl Invariant for Blame {
                     let EntryState::Failed(failed) = &entry.state else {
                         continue;
                     };
-                    let id = entry.mutation.id;
-                    let is_new = before.entry(id).is_some_and(|was| was.is_pending());
-                    if is_new && !self.is_proven(id, failed.reason) {
+                    let was = before.entry(entry.mutation.id).map(|was| &was.state);
+                    let Some(EntryState::Pending(was)) = was else {
+                        continue;
+                    };
+                    if !self.is_due(*tab, entry, was, failed, after, truth) {
                         return Err(format!(
-                            "{tab}: {id} was set aside as {:?} without proof",
-                            failed.reason
+                            "{tab}: {} was set aside as {:?} without cause",
+                            entry.mutation.id, failed.reason
                         ));
                     }
                 }
@@ -103,14 +110,40 @@ impl Blame {
         }
     }
 
-    fn is_proven(&self, id: MutationId, reason: FailReason) -> bool {
-        match reason {
+    fn is_due(
+        &self,
+        tab: TabId,
+        entry: &Entry,
+        was: &Pending,
+        failed: &Failed,
+        after: &Snapshot,
+        truth: &Truth,
+    ) -> bool {
+        let (id, key) = (entry.mutation.id, &entry.mutation.key);
+        match failed.reason {
+            FailReason::Rejected => truth.was_ever(id, Decided::Rejected),
+            // Where the scope was never pulled, that its pulls are refused is evidence, as for a purge.
+            FailReason::Forbidden => {
+                let reads = truth.reads.get(&(tab.device, key.scope.clone()));
+                let refused = reads.is_some_and(|reads| reads.refused_for() >= CONFIRMED);
+                truth.was_ever(id, Decided::Forbidden) || refused
+            }
             FailReason::Poison => self
                 .suspects
                 .get(&id)
                 .is_some_and(|suspect| suspect.refused >= ATTEMPTS && suspect.proven),
             FailReason::TooLarge => self.too_large.contains(&id),
-            _ => true,
+            FailReason::OutcomeUnknown => {
+                let row = after.scopes.get(&key.scope);
+                let keeps = row.and_then(|row| row.verdict_retention);
+                let keeps = keeps.unwrap_or(DEFAULT_VERDICT_RETENTION);
+                let is_old = |sent| failed.at.since(sent) > keeps;
+                was.sent_at.is_some_and(is_old) || truth.clock_set_back.contains(&tab.device)
+            }
+            FailReason::Predecessor => after
+                .entries_of(key)
+                .any(|other| other.seq < entry.seq && other.is_failed()),
+            _ => false,
         }
     }
 }

@@ -8,6 +8,7 @@ mod cursor;
 mod deleted;
 mod exactly_once;
 mod flicker;
+mod kept;
 mod later_edit;
 mod order;
 mod overwrites;
@@ -19,6 +20,7 @@ mod requests;
 mod resync;
 mod sender;
 mod stall;
+mod taken_up;
 mod terminal;
 mod told;
 
@@ -50,6 +52,7 @@ pub(crate) fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(deleted::Deleted::default()),
         Box::new(exactly_once::ExactlyOnce::default()),
         Box::new(flicker::Flicker::default()),
+        Box::new(kept::Kept::default()),
         Box::new(later_edit::LaterEdit::default()),
         Box::new(order::Order::default()),
         Box::new(own_edits::OwnEdits::default()),
@@ -60,6 +63,7 @@ pub(crate) fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(resync::Resync::default()),
         Box::new(sender::Sender::default()),
         Box::new(stall::Stall),
+        Box::new(taken_up::TakenUp),
         Box::new(terminal::Terminal::default()),
         Box::new(told::Told::default()),
     ]

@@ -22,8 +22,8 @@ pub(crate) struct Order {
     of_record: BTreeMap<(usize, RecordKey), Seq>,
     decided: BTreeSet<MutationId>,
     pushes: BTreeMap<u64, usize>,
-    /// Devices that may be narrowing a refusal down: one of them sends what follows a suspect to tell whether it is
-    /// to blame, and keeps the order of each record only.
+    /// Devices that may be narrowing a refusal down: to tell whether a suspect is to blame, they send one mutation
+    /// that follows it alone. Such a probe keeps the order of its record only.
     narrowing: BTreeSet<usize>,
     restores: u64,
 }
@@ -75,7 +75,7 @@ impl Invariant for Order {
                         continue;
                     }
                     if let Some(Verdict::Applied { .. }) = verdict {
-                        self.applied(&sent.mutation, truth)?;
+                        self.applied(&sent.mutation, request.mutations.len() == 1, truth)?;
                     }
                 }
             }
@@ -86,7 +86,7 @@ impl Invariant for Order {
 }
 
 impl Order {
-    fn applied(&mut self, mutation: &Mutation, truth: &Truth) -> Result<(), String> {
+    fn applied(&mut self, mutation: &Mutation, alone: bool, truth: &Truth) -> Result<(), String> {
         let (id, key) = (mutation.id, &mutation.key);
         let is_refusal =
             |verdict: &Decided| matches!(verdict, Decided::Rejected | Decided::Forbidden);
@@ -102,7 +102,12 @@ impl Order {
         };
         let device = place.device;
         let of_record = self.of_record.insert((device, key.clone()), place.seq);
-        let in_scope = self.in_scope.insert((device, key.scope.clone()), place.seq);
+        let scope = (device, key.scope.clone());
+        let is_probe = alone && self.narrowing.contains(&device);
+        let in_scope = match is_probe {
+            true => self.in_scope.get(&scope).copied(),
+            false => self.in_scope.insert(scope, place.seq),
+        };
         if truth.restored_unnoticed(device, &key.scope) {
             return Ok(());
         }
@@ -111,8 +116,7 @@ impl Order {
                 "{id} of {key} was applied after a later one of the record"
             ));
         }
-        let narrowing = self.narrowing.contains(&device);
-        if !narrowing && in_scope.is_some_and(|newest| newest > place.seq) {
+        if in_scope.is_some_and(|newest| newest > place.seq) {
             return Err(format!(
                 "{id} was applied after a later one of {}",
                 key.scope

@@ -1,13 +1,15 @@
 //! A purge removes the revoked scope, all of it and nothing else, and only on evidence.
 
-use std::time::Duration;
-
 use sync_core::{model::Scope, store::Entry};
 
 use super::Invariant;
 use crate::{
     StoreCall,
-    simulator::{seen::Seen, snapshot::Snapshot, truth::Truth},
+    simulator::{
+        seen::Seen,
+        snapshot::Snapshot,
+        truth::{CONFIRMED, Truth},
+    },
 };
 
 pub(crate) struct Purge;
@@ -54,7 +56,7 @@ impl Invariant for Purge {
         }
         for entry in &before.entries {
             let unsynced = entry.mutation.key.scope == **purged && !entry.is_acknowledged();
-            if unsynced && !after.revoked.contains(&entry.mutation.id) {
+            if unsynced && after.revoked(entry.mutation.id).is_none() {
                 return Err(format!(
                     "{tab}: a purge of {purged} has lost {}",
                     entry.mutation.id
@@ -62,16 +64,9 @@ impl Invariant for Purge {
             }
         }
         let reads = truth.reads.get(&(tab.device, (**purged).clone()));
-        let refused = reads
-            .map(|reads| reads.refused.as_slice())
-            .unwrap_or_default();
-        let spread = match refused {
-            [first, .., last] => last.since(*first),
-            _ => Duration::ZERO,
-        };
-        if spread < Duration::from_secs(5) {
+        if reads.is_none_or(|reads| reads.refused_for() < CONFIRMED) {
             return Err(format!(
-                "{tab}: {purged} was purged, and the server has refused it only at {refused:?}"
+                "{tab}: {purged} was purged, and the server has refused only these reads: {reads:?}"
             ));
         }
         Ok(())

@@ -8,11 +8,14 @@ use std::{
 use sync_core::{model::Scope, time::Time, transport::TransportErrorKind};
 
 use super::Invariant;
-use crate::simulator::{
-    network::Asked,
-    plan::{Act, Step},
-    seen::{Seen, TabId},
-    truth::Truth,
+use crate::{
+    StoreCall,
+    simulator::{
+        network::Asked,
+        plan::{Act, Step},
+        seen::{Seen, TabId},
+        truth::Truth,
+    },
 };
 
 /// The most failures of one kind in a minute: one each half second, with a little room.
@@ -21,10 +24,20 @@ const MOST: usize = 125;
 /// app has supplied another.
 const MOST_REFUSED: u32 = 12;
 
+/// The most pulls of a scope that bring nothing, and that nothing has asked for, in `IDLE`.
+const MOST_IDLE: usize = 6;
+const IDLE: Duration = Duration::from_secs(4);
+/// How long after something has happened a pull may come of it: a manual sync waits 2 s for the flush.
+const AFTERMATH: Duration = Duration::from_secs(3);
+
 #[derive(Default)]
 pub(crate) struct Requests {
     under_way: BTreeMap<u64, (usize, Option<Scope>)>,
     failed: BTreeMap<(usize, Option<Scope>), VecDeque<Time>>,
+    /// The pulls that brought nothing since something has happened on the device.
+    idle: BTreeMap<(usize, Scope), VecDeque<Time>>,
+    /// When something has happened last.
+    busy_at: Time,
     /// Until when the server has asked each engine to wait with requests of a kind.
     asked_to_wait: BTreeMap<(TabId, Option<Scope>), Time>,
     /// How often each engine has met with its token refused since the app has supplied it.
@@ -41,7 +54,34 @@ impl Invariant for Requests {
     }
 
     fn see(&mut self, seen: &Seen<'_>, truth: &Truth) -> Result<(), String> {
+        if let Seen::Step(_) | Seen::Bound { .. } | Seen::Healed | Seen::Flushed { .. } = seen {
+            self.idle.clear();
+            self.busy_at = truth.now;
+        }
         match seen {
+            // A refused push asks whether there is access.
+            Seen::Stored {
+                tab,
+                call: StoreCall::Settle,
+                ..
+            } => self.idle.retain(|(device, _), _| *device != tab.device),
+            Seen::Read {
+                device,
+                scope,
+                page: Some(page),
+                ..
+            } if page.changes.is_empty()
+                && !page.has_more
+                && truth.now.since(self.busy_at) > AFTERMATH =>
+            {
+                let of = (*device, (*scope).clone());
+                let idle = recent(self.idle.entry(of).or_default(), truth.now, IDLE);
+                if idle > MOST_IDLE {
+                    return Err(format!(
+                        "device {device} has pulled {scope} {idle} times in {IDLE:?}, for nothing"
+                    ));
+                }
+            }
             Seen::Sent {
                 tab,
                 request,
@@ -101,18 +141,11 @@ impl Invariant for Requests {
                         .insert((*tab, of.1.clone()), truth.now + *after);
                 }
                 let failed = self.failed.entry(of.clone()).or_default();
-                failed.push_back(truth.now);
-                while failed
-                    .front()
-                    .is_some_and(|first| truth.now.since(*first) > Duration::from_secs(60))
-                {
-                    failed.pop_front();
-                }
-                if failed.len() > MOST {
+                let failed = recent(failed, truth.now, Duration::from_secs(60));
+                if failed > MOST {
                     return Err(format!(
-                        "device {} has made {} requests of one kind in a minute, and all have failed",
-                        of.0,
-                        failed.len()
+                        "device {} has made {failed} requests of one kind in a minute, and all have failed",
+                        of.0
                     ));
                 }
             }
@@ -120,4 +153,13 @@ impl Invariant for Requests {
         }
         Ok(())
     }
+}
+
+/// Adds a moment, and counts those of this long.
+fn recent(times: &mut VecDeque<Time>, now: Time, long: Duration) -> usize {
+    times.push_back(now);
+    while times.front().is_some_and(|first| now.since(*first) > long) {
+        times.pop_front();
+    }
+    times.len()
 }

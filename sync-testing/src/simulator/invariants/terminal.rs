@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use sync_core::{
     model::{MutationId, RecordKey},
-    store::{Enqueued, Entry, EntryState, FailReason},
+    store::{Enqueued, Entry, EntryState},
 };
 
 use super::Invariant;
@@ -68,15 +68,6 @@ impl Invariant for Terminal {
                         None => self.left(*tab, *call, entry, before, after, truth)?,
                     }
                 }
-                let conflicts_stay = *call == StoreCall::Acknowledge || *call == StoreCall::Wipe;
-                if !conflicts_stay
-                    && before
-                        .conflicts
-                        .iter()
-                        .any(|id| !after.conflicts.contains(id))
-                {
-                    return Err(format!("{tab}: {call:?} has forgotten a conflict"));
-                }
                 Ok(())
             }
             Seen::Enqueued {
@@ -103,12 +94,13 @@ impl Terminal {
         let id = entry.mutation.id;
         let applied = truth.ever_applied.contains(&id);
         let lost = truth.was_ever(id, Decided::Conflict);
-        let in_conflict = before.conflicts.contains(&id) || after.conflicts.contains(&id);
+        let in_conflict = before.conflict(id).is_some() || after.conflict(id).is_some();
         let allowed = match (call, &entry.state) {
             (StoreCall::Wipe, _) => true,
             (StoreCall::Purge, EntryState::Acknowledged(_)) => true,
-            (StoreCall::Purge, _) => after.revoked.contains(&id),
+            (StoreCall::Purge, _) => after.revoked(id).is_some(),
             (StoreCall::Enqueue, EntryState::Pending(pending)) => pending.sent_at.is_none(),
+            // What becomes of them is judged with all failed edits of the record.
             (StoreCall::Enqueue | StoreCall::Retry | StoreCall::Discard, EntryState::Failed(_)) => {
                 true
             }
@@ -225,31 +217,25 @@ fn changed(
     };
     match (&was.state, &now.state) {
         (EntryState::Pending(_), EntryState::Acknowledged(_)) => {
-            let lost = truth.was_ever(id, Decided::Conflict) && after.conflicts.contains(&id);
+            let lost = truth.was_ever(id, Decided::Conflict) && after.conflict(id).is_some();
             if !truth.ever_applied.contains(&id) && !lost {
                 return refuse("takes for applied");
             }
         }
-        (EntryState::Pending(_), EntryState::Failed(failed)) => {
-            let fits = match failed.reason {
-                FailReason::Rejected => truth.was_ever(id, Decided::Rejected),
-                FailReason::Forbidden => {
-                    truth.was_ever(id, Decided::Forbidden) || verdicts.is_none()
-                }
-                _ => true,
-            };
-            if !fits {
-                return refuse("has set aside");
+        // Whether it was set aside for a reason is another invariant's.
+        (EntryState::Pending(_), EntryState::Failed(_)) => {}
+        (EntryState::Pending(before), EntryState::Pending(_)) => {
+            if before.sent_at.is_some() && was.mutation.op != now.mutation.op {
+                return refuse("has merged into what was sent,");
             }
         }
-        (EntryState::Pending(before), EntryState::Pending(_))
-            if before.sent_at.is_some()
-                && call == StoreCall::Enqueue
-                && was.mutation.op != now.mutation.op =>
-        {
-            return refuse("has merged into what was sent,");
-        }
-        _ => {}
+        // A server that was restored has forgotten it.
+        (EntryState::Acknowledged(_), EntryState::Pending(_)) if truth.restores > 0 => {}
+        (EntryState::Acknowledged(_), EntryState::Acknowledged(_)) => {}
+        // What is tried again after a verdict is a new mutation.
+        (EntryState::Failed(was_so), EntryState::Failed(is_so))
+            if was_so == is_so && was.mutation.op == now.mutation.op => {}
+        _ => return refuse("has brought back"),
     }
     Ok(())
 }

@@ -122,7 +122,7 @@ impl Told {
             let Some(row) = row.filter(|row| row.generation == due.generation) else {
                 return false;
             };
-            if held.conflicts.contains(loser) {
+            if held.conflict(*loser).is_some() {
                 return false;
             }
             if row.drained.is_none_or(|drained| drained < due.by) {

@@ -109,6 +109,7 @@ impl Network {
                 let page = self.server.pull(account, request).await;
                 self.recorder.see(&Seen::Read {
                     device,
+                    account,
                     scope: &scope,
                     page: page.as_ref().ok(),
                 });

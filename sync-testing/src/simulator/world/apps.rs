@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sync_core::{
     engine::{Entity, ScopeHandle},
-    model::{Account, Op, Payload, RecordKey, Schema},
+    model::{Account, MutationId, Op, Payload, RecordKey, Schema},
     store::Enqueued,
 };
 
@@ -241,9 +241,35 @@ impl World {
             return;
         };
         let held = device.disk.held();
-        let _ = self.app_on(device, engine.acknowledge_conflicts(held.conflicts.clone()));
+        let conflicts = held.conflicts.iter().map(|conflict| conflict.mutation_id);
+        let revoked = held.revoked.iter().map(|revoked| revoked.mutation.id);
+        // Some apps acknowledge all at once, others one after the other.
+        let at_once = match self.written.is_multiple_of(2) {
+            true => usize::MAX,
+            false => 1,
+        };
+        let (seen, left): (Vec<_>, Vec<_>) = (
+            conflicts.clone().take(at_once).collect(),
+            conflicts.skip(at_once).collect(),
+        );
+        let _ = self.app_on(device, engine.acknowledge_conflicts(seen));
         if !device.disk.has_dead() {
-            let _ = self.app_on(device, engine.acknowledge_revoked(held.revoked.clone()));
+            let copies = revoked.clone().take(at_once);
+            let _ = self.app_on(device, engine.acknowledge_revoked(copies));
+        }
+        let now = device.disk.held();
+        let lost = |id: &MutationId| now.conflict(*id).is_none();
+        let lost_copy = |id: &MutationId| now.revoked(*id).is_none();
+        if left.iter().any(lost) || revoked.skip(at_once).any(|id| lost_copy(&id)) {
+            let what = format!(
+                "device {} has acknowledged one, and another is gone",
+                device.number
+            );
+            self.recorder.violated(
+                "acknowledged one by one",
+                "guarantee 8: a conflict is kept until the app acknowledges it",
+                what,
+            );
         }
     }
 

@@ -24,7 +24,7 @@ use super::{
     executor::Executor,
     network::Network,
     plan::{ACCOUNTS, Act, Plan, SCOPES, Slot, Step, TYPES},
-    seen::{Recorder, Seen, TabId},
+    seen::{Held, Recorder, Seen, TabId},
     snapshot::now,
 };
 use crate::{SeededEntropy, simulator::SimError, store_suite::Subject};
@@ -205,7 +205,8 @@ impl World {
         }
     }
 
-    /// The faults stop; then everything must be settled without anybody doing anything.
+    /// The faults stop; then everything must be settled without anybody doing anything. Apps that were left hidden
+    /// stay so until what their users have written has reached the server.
     fn settle(&mut self, devices: &mut [Device]) -> Result<(), SimError> {
         self.network.heal();
         for device in devices.iter_mut() {
@@ -214,7 +215,6 @@ impl World {
             device.tell_online(true);
             self.start_all(device)?;
             for tab in device.tabs.iter_mut().flatten() {
-                tab.engine.set_visible(true);
                 tab.engine.resume();
                 for scope in 0..self.plan.cast.scopes {
                     tab.activate(scope, true);
@@ -222,21 +222,15 @@ impl World {
             }
         }
         self.recorder.see(&Seen::Healed);
-        let mut waited = Duration::ZERO;
-        while waited < SETTLE && !self.recorder.is_violated() {
-            self.executor.run_for(PORTION);
-            waited += PORTION;
-            self.revive(devices)?;
-            self.log_in_again(devices);
-            if waited >= 2 * PORTION && self.is_settled(devices) {
-                break;
+        if devices.iter().any(Device::is_hidden) {
+            let held = self.wait(devices, |devices| Seen::Flushed { devices })?;
+            self.recorder.see(&Seen::Flushed { devices: &held });
+            for device in devices.iter_mut() {
+                device.show();
             }
         }
+        let held = self.wait(devices, |devices| Seen::End { devices })?;
         self.look(devices);
-        let held: Vec<_> = devices
-            .iter()
-            .map(|device| (device.number, device.disk.held()))
-            .collect();
         self.recorder.see(&Seen::End { devices: &held });
         for device in devices.iter_mut() {
             for tab in 0..device.tabs.len() {
@@ -250,6 +244,29 @@ impl World {
         Ok(())
     }
 
+    /// Waits until it is as it must be in the end, for as long as that may take. Returns what the devices hold then.
+    fn wait(
+        &self,
+        devices: &mut [Device],
+        end: impl Fn(&[Held]) -> Seen<'_>,
+    ) -> Result<Vec<Held>, SimError> {
+        let mut waited = Duration::ZERO;
+        loop {
+            self.executor.run_for(PORTION);
+            waited += PORTION;
+            self.revive(devices)?;
+            self.log_in_again(devices);
+            let held: Vec<Held> = devices
+                .iter()
+                .map(|device| (device.number, device.disk.held()))
+                .collect();
+            let is_over = waited >= SETTLE || self.recorder.is_violated();
+            if is_over || (waited >= 2 * PORTION && self.recorder.would_hold(&end(&held))) {
+                return Ok(held);
+            }
+        }
+    }
+
     /// The app has a token: a pause ends as soon as it is seen.
     fn log_in_again(&self, devices: &[Device]) {
         for device in devices {
@@ -261,14 +278,6 @@ impl World {
                 tab.engine.resume();
             }
         }
-    }
-
-    fn is_settled(&self, devices: &[Device]) -> bool {
-        let held: Vec<_> = devices
-            .iter()
-            .map(|device| (device.number, device.disk.held()))
-            .collect();
-        self.recorder.would_end(&held)
     }
 
     fn act(&mut self, step: &Step, devices: &mut [Device]) -> Result<(), SimError> {
@@ -291,8 +300,8 @@ impl World {
                 }
             }
             Act::Visible(visible) => {
-                if let Some(tab) = &devices[at].tabs[step.tab] {
-                    tab.engine.set_visible(*visible);
+                if let Some(tab) = &mut devices[at].tabs[step.tab] {
+                    tab.set_visible(*visible);
                 }
             }
             Act::Restart => {

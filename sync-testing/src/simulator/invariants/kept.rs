@@ -1,0 +1,148 @@
+//! A conflict is kept with both sides, and what a purge could not send is kept whole, until the app acknowledges it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sync_core::{
+    model::{MutationId, Payload},
+    store::{Conflict, Entry, Resolution},
+    transport::Verdict,
+};
+
+use super::Invariant;
+use crate::{
+    StoreCall,
+    simulator::{
+        seen::{Seen, TabId},
+        snapshot::Snapshot,
+        truth::Truth,
+    },
+};
+
+/// One side of a conflict; none is a delete.
+type Side = Option<Payload>;
+
+#[derive(Default)]
+pub(crate) struct Kept {
+    /// What each mutation wrote when it was sent last.
+    written: BTreeMap<MutationId, Side>,
+    /// What the server has shown in answers to mutations that lost.
+    shown: BTreeMap<MutationId, Vec<Side>>,
+}
+
+impl Invariant for Kept {
+    fn name(&self) -> &'static str {
+        "both sides are kept"
+    }
+
+    fn guarantee(&self) -> &'static str {
+        "guarantees 8 and 9: conflicts and revoked edits are kept until the app acknowledges them"
+    }
+
+    fn see(&mut self, seen: &Seen<'_>, _: &Truth) -> Result<(), String> {
+        match seen {
+            Seen::Decided { request, answer } => {
+                for (sent, answer) in request.mutations.iter().zip(&answer.answers) {
+                    let id = sent.mutation.id;
+                    let wrote = sent.mutation.op.payload().cloned();
+                    self.written.insert(id, wrote);
+                    if let Verdict::Conflict { theirs } = &answer.verdict {
+                        let shown = self.shown.entry(id).or_default();
+                        shown.push(theirs.payload.clone());
+                    }
+                }
+                Ok(())
+            }
+            Seen::Stored {
+                tab,
+                call,
+                before,
+                after,
+            } => {
+                self.conflicts(*tab, *call, before, after)?;
+                revoked(*tab, *call, before, after)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Kept {
+    fn conflicts(
+        &self,
+        tab: TabId,
+        call: StoreCall,
+        before: &Snapshot,
+        after: &Snapshot,
+    ) -> Result<(), String> {
+        if before.conflicts == after.conflicts {
+            return Ok(());
+        }
+        let may_go = matches!(call, StoreCall::Acknowledge | StoreCall::Wipe);
+        for conflict in &before.conflicts {
+            match after.conflict(conflict.mutation_id) {
+                None if !may_go => return Err(format!("{tab}: {call:?} has forgotten a conflict")),
+                Some(now) if now != conflict => self.sides(tab, now)?,
+                _ => {}
+            }
+        }
+        let new = |conflict: &&Conflict| before.conflict(conflict.mutation_id).is_none();
+        for conflict in after.conflicts.iter().filter(new) {
+            self.sides(tab, conflict)?;
+        }
+        Ok(())
+    }
+
+    fn sides(&self, tab: TabId, conflict: &Conflict) -> Result<(), String> {
+        let (id, key) = (conflict.mutation_id, &conflict.key);
+        let mine = self.written.get(&id);
+        if mine.is_some_and(|wrote| !same(wrote, &conflict.mine)) {
+            return Err(format!(
+                "{tab}: the conflict of {id} of {key} names {:?} as the own edit, which was {mine:?}",
+                conflict.mine
+            ));
+        }
+        // What has overwritten an edit that was applied comes with a pull.
+        let shown = self.shown.get(&id).map_or(&[][..], Vec::as_slice);
+        if conflict.resolution != Resolution::Overwritten
+            && !shown.iter().any(|theirs| same(theirs, &conflict.theirs))
+        {
+            return Err(format!(
+                "{tab}: the conflict of {id} of {key} names {:?} as theirs; the server has shown {shown:?}",
+                conflict.theirs
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn revoked(
+    tab: TabId,
+    call: StoreCall,
+    before: &Snapshot,
+    after: &Snapshot,
+) -> Result<(), String> {
+    let may_go = matches!(call, StoreCall::Acknowledge | StoreCall::Wipe);
+    for kept in &before.revoked {
+        let id = kept.mutation.id;
+        if !may_go && after.revoked(id) != Some(kept) {
+            return Err(format!("{tab}: {call:?} has lost the copy of {id}"));
+        }
+    }
+    let known: BTreeSet<MutationId> = before.revoked.iter().map(|kept| kept.mutation.id).collect();
+    for kept in &after.revoked {
+        let id = kept.mutation.id;
+        let was = before.entry(id).map(|entry: &Entry| &entry.mutation);
+        if !known.contains(&id) && was != Some(&kept.mutation) {
+            return Err(format!("{tab}: {call:?} keeps another edit than {id} was"));
+        }
+    }
+    Ok(())
+}
+
+fn same(one: &Side, other: &Side) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => one.same_json(other),
+        (None, None) => true,
+        _ => false,
+    }
+}

@@ -6,7 +6,9 @@ use futures::FutureExt;
 use sync_core::{
     error::{StoreError, StoreErrorKind},
     model::{EntityType, MutationId, RecordKey, Scope},
-    store::{Conflict, Counts, Entry, EntryFilter, ListRequest, RecordRow, Revoked, ScopeRow, Store},
+    store::{
+        Conflict, Counts, Entry, EntryFilter, ListRequest, RecordRow, Revoked, ScopeRow, Store,
+    },
 };
 
 use super::plan::{SCOPES, TYPES};
@@ -57,12 +59,16 @@ impl Snapshot {
 
     /// The conflict in which a mutation has met another's.
     pub(crate) fn conflict(&self, id: MutationId) -> Option<&Conflict> {
-        self.conflicts.iter().find(|conflict| conflict.mutation_id == id)
+        self.conflicts
+            .iter()
+            .find(|conflict| conflict.mutation_id == id)
     }
 
     /// The copy of a mutation whose scope was purged.
     pub(crate) fn revoked(&self, id: MutationId) -> Option<&Revoked> {
-        self.revoked.iter().find(|revoked| revoked.mutation.id == id)
+        self.revoked
+            .iter()
+            .find(|revoked| revoked.mutation.id == id)
     }
 
     /// The records that are not what they were before, or not there any more.

@@ -115,12 +115,7 @@ impl Kept {
     }
 }
 
-fn revoked(
-    tab: TabId,
-    call: StoreCall,
-    before: &Snapshot,
-    after: &Snapshot,
-) -> Result<(), String> {
+fn revoked(tab: TabId, call: StoreCall, before: &Snapshot, after: &Snapshot) -> Result<(), String> {
     let may_go = matches!(call, StoreCall::Acknowledge | StoreCall::Wipe);
     for kept in &before.revoked {
         let id = kept.mutation.id;

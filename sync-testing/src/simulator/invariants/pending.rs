@@ -44,7 +44,11 @@ impl Invariant for Pending {
                 return Err(format!(
                     "{tab}: after {call:?} the view of {key} is {}, and the {} edit is {}",
                     shown.map_or("nothing", |p| p.as_str()),
-                    if entry.is_failed() { "failed" } else { "pending" },
+                    if entry.is_failed() {
+                        "failed"
+                    } else {
+                        "pending"
+                    },
                     edited.map_or("a delete", |p| p.as_str())
                 ));
             }

@@ -63,7 +63,9 @@ impl Invariant for Permission {
             } => {
                 let place = ((*scope).clone(), (*account).clone());
                 if !self.reads(&place, truth) {
-                    return Err(format!("{account} was shown {scope}, and has no role there"));
+                    return Err(format!(
+                        "{account} was shown {scope}, and has no role there"
+                    ));
                 }
                 Ok(())
             }

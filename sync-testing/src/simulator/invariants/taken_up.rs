@@ -46,7 +46,9 @@ impl Invariant for TakenUp {
             .map(|entry| &entry.mutation.key)
             .collect();
         if *call != StoreCall::Enqueue && records.len() > 1 {
-            return Err(format!("{tab}: {call:?} of one record has moved {records:?}"));
+            return Err(format!(
+                "{tab}: {call:?} of one record has moved {records:?}"
+            ));
         }
         for key in records {
             decided(*call, key, before, after)

@@ -1,5 +1,7 @@
 //! Applying a page: pulled changes move bases, and the overlay is folded over them again.
 
+use std::collections::BTreeSet;
+
 use super::{
     confirm::{leave, leave_drained, leave_up_to},
     rows::{Loaded, Stack, Work, Writes, check_fence},
@@ -84,6 +86,7 @@ pub fn apply(loaded: Loaded, request: &ApplyRequest) -> Result<Planned, StoreErr
         return Ok(Planned::Not(ApplyOutcome::OtherEpoch));
     }
     let mut applied = Applied::default();
+    let before = ids(&work.now, &scope);
     let conflicts = overwritten(&work.now, &mut scope, request);
     for change in &request.page.changes {
         let key = RecordKey {
@@ -122,6 +125,10 @@ pub fn apply(loaded: Loaded, request: &ApplyRequest) -> Result<Planned, StoreErr
                 &mut applied.confirmed,
             );
         }
+    }
+    if scope.told.is_none() {
+        let after = ids(&work.now, &scope);
+        scope.left_since.extend(before.difference(&after));
     }
     work.now.scopes.insert(request.scope.clone(), scope);
     let writes = work.finish();
@@ -186,6 +193,7 @@ fn advance(scope: &mut ScopeRow, request: &ApplyRequest) {
             scope.told = through;
         }
         scope.told_since.clear();
+        scope.left_since.clear();
         scope.synced_at = Some(request.now);
     }
 }
@@ -233,13 +241,21 @@ fn rebase(
     leave_up_to(stack, version.as_ref(), stamped, confirmed);
 }
 
+/// The mutations in the overlay, as far as it is loaded; none once that does not matter.
+fn ids(now: &Loaded, scope: &ScopeRow) -> BTreeSet<MutationId> {
+    let stacks = now.stacks.values().filter(|_| scope.told.is_none());
+    let entries = stacks.flat_map(|stack| stack.entries());
+    entries.map(|entry| entry.mutation.id).collect()
+}
+
 /// The own edits that changes of the page have overwritten, unless that was already told. A first sync tells only of
-/// those that are still in the overlay: other overwrites are older than this database.
+/// those that are in the overlay, or were when it began: other overwrites are older than this database.
 fn overwritten(now: &Loaded, scope: &mut ScopeRow, request: &ApplyRequest) -> Vec<Conflict> {
     let told = scope.told.clone();
-    let is_in_overlay = |id| {
+    let left = scope.left_since.clone();
+    let is_of_this_database = |id| {
         let mut stacks = now.stacks.values();
-        stacks.any(|stack| stack.position(id).is_some())
+        left.contains(&id) || stacks.any(|stack| stack.position(id).is_some())
     };
     let mut conflicts = Vec::new();
     for change in &request.page.changes {
@@ -248,7 +264,7 @@ fn overwritten(now: &Loaded, scope: &mut ScopeRow, request: &ApplyRequest) -> Ve
                 Some(told) => scope
                     .version_of(Some(mark.by), scope.generation)
                     .is_some_and(|by| by > *told),
-                None => is_in_overlay(mark.mutation_id),
+                None => is_of_this_database(mark.mutation_id),
             };
             let own = now.meta.account.as_ref() == Some(&mark.account);
             if new && own && scope.told_since.insert(mark.mutation_id) {

@@ -203,9 +203,15 @@ impl Settling<'_> {
             lost,
         });
         if shown.is_some_and(|version| pulled_past(stack, &scope, &version)) {
-            let seq = stack.entries()[at].seq;
+            let entry = &stack.entries()[at];
+            let (seq, id) = (entry.seq, entry.mutation.id);
             let stamped = &self.request.traits.stamped_fields;
             leave(stack, seq, stamped, &mut self.report.applied);
+            if scope.told.is_none()
+                && let Some(row) = self.work.now.scopes.get_mut(&key.scope)
+            {
+                row.left_since.insert(id);
+            }
         }
     }
 

@@ -33,6 +33,7 @@ pub fn resync(
         row.through = None;
         row.told = None;
         row.told_since.clear();
+        row.left_since.clear();
     }
     row.resync = Some(Resync {
         new_epoch: new_epoch || awaited,

@@ -89,6 +89,10 @@ pub struct ScopeRow {
     /// Mutations of which it was reported since that they were overwritten: those of the pull under way, whose
     /// later pages may name them again.
     pub told_since: BTreeSet<MutationId>,
+    /// Own mutations that have left the overlay since the first pull began: its later pages may say that they were
+    /// overwritten. Empty once that pull has come to its end.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub left_since: BTreeSet<MutationId>,
     /// Whether a pull has ever succeeded, since the scope was last purged.
     pub pulled: bool,
     /// The resync that is under way.
@@ -112,6 +116,7 @@ impl ScopeRow {
             drained: None,
             told: None,
             told_since: BTreeSet::new(),
+            left_since: BTreeSet::new(),
             pulled: false,
             resync: None,
             verdict_retention: None,

@@ -159,6 +159,24 @@ fn an_own_edit_that_was_overwritten_before_the_first_pull_is_told() {
 }
 
 #[test]
+fn an_own_edit_that_is_overwritten_between_two_pages_of_the_first_pull_is_told() {
+    let mut device = Device::new();
+    let (seen, heard) = (device.create("a", "mine"), device.create("b", "mine"));
+    device.send();
+    device.applied(seen, 3);
+    // Its change comes with the first page, and the answer after that.
+    let page = device.page().put("a", "mine", 3).made_by(seen);
+    page.put("b", "mine", 4).more().apply();
+    device.applied(heard, 4);
+    assert!(device.entries().is_empty());
+    let page = device.page().put("a", "theirs", 5);
+    let page = page.overwrote(seen, "me", 5).put("b", "theirs", 6);
+    page.overwrote(heard, "me", 6).apply();
+    assert_eq!(told(&device), [seen, heard]);
+    assert!(device.scope().left_since.is_empty());
+}
+
+#[test]
 fn an_overwritten_edit_is_told_once_and_only_to_its_author() {
     let mut device = Device::with(&[], 3);
     let page = device.page().put("a", "theirs", 5);

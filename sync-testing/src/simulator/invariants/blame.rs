@@ -122,11 +122,13 @@ impl Blame {
         let (id, key) = (entry.mutation.id, &entry.mutation.key);
         match failed.reason {
             FailReason::Rejected => truth.was_ever(id, Decided::Rejected),
-            // Where the scope was never pulled, that its pulls are refused is evidence, as for a purge.
+            // Where the scope was pulled, one more pull has shown that there is access, and not to this. Where it never
+            // was, that its pulls are refused is evidence, as it is for a purge.
             FailReason::Forbidden => {
                 let reads = truth.reads.get(&(tab.device, key.scope.clone()));
                 let refused = reads.is_some_and(|reads| reads.refused_for() >= CONFIRMED);
-                truth.was_ever(id, Decided::Forbidden) || refused
+                let pulled = after.scopes.get(&key.scope).is_some_and(|row| row.pulled);
+                refused || (pulled && truth.was_ever(id, Decided::Forbidden))
             }
             FailReason::Poison => self
                 .suspects

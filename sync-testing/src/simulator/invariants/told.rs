@@ -18,15 +18,13 @@ use crate::simulator::{
 /// How many marks of overwritten edits a record carries on.
 const MARKS: usize = 16;
 
-/// What a device knew of a scope last: its generation, and how far its newest whole pull went.
-type Known = (Generation, Option<u64>);
-
 #[derive(Default)]
 pub(crate) struct Told {
     overwrites: Overwrites,
     /// On which device and for whom each mutation was made.
     authors: BTreeMap<MutationId, (usize, Account)>,
-    known: BTreeMap<(usize, Scope), Known>,
+    /// The generation in which a device knew a scope last.
+    known: BTreeMap<(usize, Scope), Generation>,
     due: BTreeMap<MutationId, Due>,
 }
 
@@ -86,9 +84,8 @@ impl Told {
         if truth.accounts.get(&device) != Some(author) {
             return;
         }
-        // To whom a scope is new, what was overwritten before is no news.
         let known = self.known.get(&(device, sent.key.scope.clone()));
-        let Some((generation, Some(_))) = known.copied() else {
+        let Some(generation) = known.copied() else {
             return;
         };
         let due = Due {
@@ -110,8 +107,7 @@ impl Told {
             }
         }
         for (scope, row) in &held.scopes {
-            let known = (row.generation, row.drained);
-            self.known.insert((device, scope.clone()), known);
+            self.known.insert((device, scope.clone()), row.generation);
         }
         let mut untold = None;
         self.due.retain(|loser, due| {

@@ -1,6 +1,6 @@
 //! Whose edit was applied and then overwritten by one that did not know of it hears so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sync_core::{
     model::{Account, Generation, Mutation, MutationId, RecordKey, Scope, Version},
@@ -18,13 +18,17 @@ use crate::simulator::{
 /// How many marks of overwritten edits a record carries on.
 const MARKS: usize = 16;
 
+/// What a device knew of a scope last: its generation, and how far its newest whole pull went.
+type Known = (Generation, Option<u64>);
+
 #[derive(Default)]
 pub(crate) struct Told {
     overwrites: Overwrites,
-    /// On which device and for whom each mutation was made.
-    authors: BTreeMap<MutationId, (usize, Account)>,
-    /// The generation in which a device knew a scope last.
-    known: BTreeMap<(usize, Scope), Generation>,
+    /// On which device, for whom, and in which generation of its scope each mutation was made.
+    authors: BTreeMap<MutationId, (usize, Account, Generation)>,
+    /// What was set aside on its device, though the server may have applied it.
+    set_aside: BTreeSet<MutationId>,
+    known: BTreeMap<(usize, Scope), Known>,
     due: BTreeMap<MutationId, Due>,
 }
 
@@ -37,6 +41,8 @@ struct Due {
     at: Time,
     /// The author's generation of the scope; a later one begins anew.
     generation: Generation,
+    /// Whether the scope was never pulled to its end by then.
+    is_first: bool,
 }
 
 impl Invariant for Told {
@@ -77,7 +83,7 @@ impl Told {
         let Some(loser) = self.overwrites.applied(sent, version, truth) else {
             return;
         };
-        let Some((device, author)) = self.authors.get(&loser) else {
+        let Some((device, author, made_in)) = self.authors.get(&loser) else {
             return;
         };
         let device = *device;
@@ -85,15 +91,20 @@ impl Told {
             return;
         }
         let known = self.known.get(&(device, sent.key.scope.clone()));
-        let Some(generation) = known.copied() else {
+        let Some((generation, drained)) = known.copied() else {
             return;
         };
+        // To whom a scope is new, what was overwritten before is no news.
+        if drained.is_none() && generation != *made_in {
+            return;
+        }
         let due = Due {
             device,
             key: sent.key.clone(),
             by: version.seq,
             at: truth.now,
             generation,
+            is_first: drained.is_none(),
         };
         self.due.insert(loser, due);
     }
@@ -101,13 +112,17 @@ impl Told {
     fn stored(&mut self, tab: TabId, held: &Snapshot, truth: &Truth) -> Result<(), String> {
         let device = tab.device;
         for entry in held.entries.iter().filter(|entry| entry.is_pending()) {
-            if let Some(account) = truth.accounts.get(&device) {
-                let author = (device, account.clone());
+            let row = held.scopes.get(&entry.mutation.key.scope);
+            if let (Some(account), Some(row)) = (truth.accounts.get(&device), row) {
+                let author = (device, account.clone(), row.generation);
                 self.authors.entry(entry.mutation.id).or_insert(author);
             }
         }
+        let failed = held.entries.iter().filter(|entry| entry.is_failed());
+        self.set_aside.extend(failed.map(|entry| entry.mutation.id));
         for (scope, row) in &held.scopes {
-            self.known.insert((device, scope.clone()), row.generation);
+            let known = (row.generation, row.drained);
+            self.known.insert((device, scope.clone()), known);
         }
         let mut untold = None;
         self.due.retain(|loser, due| {
@@ -118,6 +133,10 @@ impl Told {
             let Some(row) = row.filter(|row| row.generation == due.generation) else {
                 return false;
             };
+            // Who has seen the edit set aside has decided what to do about it.
+            if due.is_first && self.set_aside.contains(loser) {
+                return false;
+            }
             if held.conflict(*loser).is_some() {
                 return false;
             }

@@ -23,8 +23,8 @@ struct Arguments {
     #[arg(long, default_value_t = 1_000)]
     seeds: u64,
     /// The first seed, or `fresh`: one that no run had before.
-    #[arg(long, default_value = "0")]
-    from: String,
+    #[arg(long, default_value = "0", value_parser = first_seed)]
+    from: u64,
     /// How many things happen in a history.
     #[arg(long, default_value_t = 150)]
     steps: usize,
@@ -67,6 +67,19 @@ fn main() -> ExitCode {
     }
 }
 
+/// So many histories meet with everything that can happen.
+const ENOUGH: usize = 3_000;
+
+/// The first seed, as it is written on the command line.
+fn first_seed(text: &str) -> Result<u64, String> {
+    if text == "fresh" {
+        let since = UNIX_EPOCH.elapsed().map_err(|error| error.to_string())?;
+        return Ok(since.as_secs() * 1_000_000);
+    }
+    text.parse()
+        .map_err(|_| format!("`{text}` is neither a number nor `fresh`"))
+}
+
 fn simulation(arguments: &Arguments) -> Simulation {
     let simulation = Simulation::new().steps(arguments.steps);
     match arguments.store {
@@ -106,17 +119,14 @@ struct Sum {
     coverage: Coverage,
     operations: Vec<usize>,
     violations: Vec<(u64, Violation)>,
-    error: Option<SimError>,
+    error: Option<(u64, SimError)>,
 }
 
 fn run_many(
     arguments: &Arguments,
     simulation: &Simulation,
 ) -> Result<usize, Box<dyn std::error::Error>> {
-    let first = match arguments.from.as_str() {
-        "fresh" => UNIX_EPOCH.elapsed()?.as_secs() * 1_000_000,
-        seed => seed.parse()?,
-    };
+    let first = arguments.from;
     let threads = match arguments.threads {
         Some(threads) => threads.max(1),
         None => std::thread::available_parallelism()?.get(),
@@ -141,18 +151,18 @@ fn run_many(
         }
     });
     let mut sum = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
-    if let Some(error) = sum.error {
-        return Err(error.into());
+    if let Some((seed, error)) = sum.error {
+        return Err(format!("seed {seed} could not be run: {error}").into());
     }
     sum.violations.sort_by_key(|(seed, _)| *seed);
-    report(arguments, &mut sum, begun);
+    let missing = report(arguments, &mut sum, begun);
     if !arguments.until_violation
         && let Some((seed, _)) = sum.violations.first()
     {
         tell(arguments, simulation, *seed)?;
     }
     println!("violations: {}", sum.violations.len());
-    Ok(sum.violations.len())
+    Ok(sum.violations.len() + missing)
 }
 
 /// Runs histories until there are no more, on this thread.
@@ -175,19 +185,20 @@ fn run_some(arguments: &Arguments, simulation: &Simulation, next: &AtomicU64, en
                 }
             }
             Err(error) => {
-                sum.error = Some(error);
+                sum.error = Some((seed, error));
                 return sum;
             }
         }
     }
 }
 
-fn report(arguments: &Arguments, sum: &mut Sum, begun: Instant) {
+/// Says what was seen. Returns how much of what can happen did not, if there were histories enough for all of it.
+fn report(arguments: &Arguments, sum: &mut Sum, begun: Instant) -> usize {
     for (seed, violation) in sum.violations.iter().take(20) {
         println!("seed {seed} violates {violation}");
     }
     if arguments.until_violation {
-        return;
+        return 0;
     }
     println!("\nhow often each thing happened:\n{}", sum.coverage);
     let missing = sum.coverage.missing();
@@ -206,6 +217,10 @@ fn report(arguments: &Arguments, sum: &mut Sum, begun: Instant) {
         "{histories} histories in {seconds:.1} s, {:.0} a minute; {median} operations of the apps in the median one",
         histories as f64 / seconds * 60.0
     );
+    match histories >= ENOUGH && sum.violations.is_empty() {
+        true => missing.len(),
+        false => 0,
+    }
 }
 
 /// Tells a failing history, as short as it can be made.

@@ -273,6 +273,10 @@ fn fate(output: &Output) -> Fate {
         Some((seed.parse().ok()?, invariant.to_owned()))
     });
     match (output.status.code(), violation) {
+        // It is reported as a violation is, and no invariant has looked.
+        (_, Some((seed, panicked))) if panicked == "no panic" => {
+            Fate::Void(format!("the simulator panicked at seed {seed}"))
+        }
         (Some(1), Some((seed, invariant))) => Fate::Caught { invariant, seed },
         (Some(0), None) => Fate::Survived,
         _ => {
@@ -328,6 +332,7 @@ mod tests {
             "exit 101",
             "exit 1",
             "kill -9 $$",
+            "echo 'seed 41 violates no panic (an error) at 7 ms: it was none'; exit 1",
         ] {
             let fate = fate_of_script(script);
             assert!(matches!(fate, Fate::Void(_)), "{script}: {fate:?}");

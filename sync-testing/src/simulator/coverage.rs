@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use super::{device::TOLD, network::RequestFault, plan::Act, world::OTHERS};
+use super::{device::TOLD, network::RequestFault, plan::Act, store::CRASHES, world::OTHERS};
 
 /// How often each thing has happened in one history or many.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl Coverage {
 }
 
 fn labels() -> impl Iterator<Item = &'static str> {
-    let lists = [Act::LABELS, RequestFault::LABELS, &TOLD, &OTHERS];
+    let lists = [Act::LABELS, RequestFault::LABELS, CRASHES, &TOLD, &OTHERS];
     lists.into_iter().flatten().copied()
 }
 

@@ -5,14 +5,14 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
     time::Duration,
 };
 
 use futures::future::BoxFuture;
-use sync_core::time::Clock;
+use sync_core::time::{Clock, Time};
 
 use super::dice::Dice;
 use crate::VirtualClock;
@@ -23,6 +23,9 @@ pub(crate) struct Process(pub(crate) u64);
 
 /// What is under way beside any process: requests and answers in the network.
 pub(crate) const NETWORK: Process = Process(0);
+
+/// The most polls at one moment: there is never that much to do, so that somebody does the same again and again.
+const MOST_POLLS: u32 = 200_000;
 
 /// Clones run the same tasks.
 #[derive(Clone)]
@@ -39,6 +42,8 @@ struct Shared {
     /// Processes that have died while a task of theirs was polled.
     dying: Mutex<Vec<Process>>,
     next: Mutex<u64>,
+    /// The polls since time has last passed.
+    polls: AtomicU32,
     dice: Dice,
 }
 
@@ -63,6 +68,15 @@ impl Wake for WakeTask {
     }
 }
 
+/// Whether a future of the world itself is to be polled again.
+struct WakeOwn(AtomicBool);
+
+impl Wake for WakeOwn {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 impl Executor {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
@@ -72,6 +86,7 @@ impl Executor {
                 tasks: Mutex::default(),
                 dying: Mutex::default(),
                 next: Mutex::new(1),
+                polls: AtomicU32::new(0),
                 dice: Dice::new(seed, 1),
             }),
             clock: VirtualClock::new(),
@@ -98,9 +113,41 @@ impl Executor {
         *next
     }
 
+    /// Whether tasks have kept each other busy without any time passing. Nothing is run any more then.
+    pub(crate) fn is_spinning(&self) -> bool {
+        self.shared.polls.load(Ordering::Relaxed) > MOST_POLLS
+    }
+
+    /// A number below this one, in a stream of the executor's own.
+    pub(crate) fn draw(&self, below: usize) -> usize {
+        self.shared.dice.below(below)
+    }
+
+    /// Lets whatever else is ready go first.
+    pub(crate) fn give_way(&self) -> impl Future<Output = ()> + use<> {
+        let mut gone_first = false;
+        std::future::poll_fn(move |cx| {
+            if std::mem::replace(&mut gone_first, true) {
+                return Poll::Ready(());
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+    }
+
+    /// Time passes up to this moment, if it is not that late already.
+    fn advance(&self, until: Time) {
+        let time = until.since(self.clock.now());
+        if !time.is_zero() {
+            self.shared.polls.store(0, Ordering::Relaxed);
+        }
+        self.clock.advance(time);
+    }
+
     /// Runs until nothing is left to be done at this moment.
     pub(crate) fn run_ready(&self) {
-        loop {
+        while !self.is_spinning() {
+            self.shared.polls.fetch_add(1, Ordering::Relaxed);
             self.bury();
             self.take_over();
             let id = {
@@ -121,12 +168,14 @@ impl Executor {
         loop {
             self.run_ready();
             match self.clock.next_sleeper() {
-                Some(next) if next <= until => self.clock.advance(next.since(self.clock.now())),
+                Some(next) if next <= until && !self.is_spinning() => self.advance(next),
                 _ => break,
             }
         }
-        self.clock.advance(until.since(self.clock.now()));
-        self.run_ready();
+        if !self.is_spinning() {
+            self.advance(until);
+            self.run_ready();
+        }
     }
 
     /// Polls a future of the world itself to its end, with everything else beside it; none when it has not ended
@@ -138,22 +187,22 @@ impl Executor {
         stop: impl Fn() -> bool,
     ) -> Option<T> {
         let until = self.clock.now() + limit;
+        let own = Arc::new(WakeOwn(AtomicBool::new(false)));
+        let waker = Waker::from(Arc::clone(&own));
         loop {
-            if let Poll::Ready(value) = future
-                .as_mut()
-                .poll(&mut Context::from_waker(Waker::noop()))
-            {
+            own.0.store(false, Ordering::Relaxed);
+            if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
                 return Some(value);
             }
-            if stop() {
+            if stop() || self.is_spinning() {
                 return None;
             }
-            if self.has_ready() {
+            if self.has_ready() || own.0.load(Ordering::Relaxed) {
                 self.run_ready();
                 continue;
             }
             match self.clock.next_sleeper() {
-                Some(next) if next <= until => self.clock.advance(next.since(self.clock.now())),
+                Some(next) if next <= until => self.advance(next),
                 _ => return None,
             }
         }

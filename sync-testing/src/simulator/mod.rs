@@ -35,8 +35,10 @@ mod truth;
 mod world;
 
 use std::{
+    any::Any,
     collections::BTreeMap,
     fmt,
+    panic::{self, AssertUnwindSafe},
     sync::{Arc, Mutex},
 };
 
@@ -49,15 +51,26 @@ use sync_core::{
 
 pub use coverage::Coverage;
 pub use seen::Violation;
+pub use world::{Backend, Circumstances};
 
-use self::{executor::lock, plan::Plan, world::World};
+use self::{
+    executor::lock,
+    plan::Plan,
+    world::{Own, World},
+};
 use crate::store_suite::Subject;
+
+/// What opens the databases of a history, by its seed.
+type Stores = dyn Fn(u64) -> Arc<dyn Subject> + Send + Sync;
+/// What makes the server of a history.
+type Servers = dyn Fn(&Circumstances) -> Arc<dyn Backend> + Send + Sync;
 
 /// Runs histories.
 #[derive(Clone)]
 pub struct Simulation {
     steps: usize,
-    stores: Arc<dyn Fn(u64) -> Arc<dyn Subject> + Send + Sync>,
+    stores: Arc<Stores>,
+    servers: Arc<Servers>,
 }
 
 /// What a history has come to.
@@ -91,6 +104,7 @@ impl Simulation {
         Self {
             steps: 150,
             stores: Arc::new(|_| Arc::new(Memory::default())),
+            servers: Arc::new(|of| Arc::new(Own::new(of))),
         }
     }
 
@@ -109,6 +123,17 @@ impl Simulation {
         stores: impl Fn(u64) -> S + Send + Sync + 'static,
     ) -> Self {
         self.stores = Arc::new(move |seed| Arc::new(stores(seed)));
+        self
+    }
+
+    /// Histories against another server: for each history, the function makes it, empty. What it must keep is what
+    /// the invariants ask of the project's own: [`crate::backend`] looks at the same over HTTP, point by point.
+    #[must_use]
+    pub fn against<B: Backend + 'static>(
+        mut self,
+        servers: impl Fn(&Circumstances) -> B + Send + Sync + 'static,
+    ) -> Self {
+        self.servers = Arc::new(move |of| Arc::new(servers(of)));
         self
     }
 
@@ -148,8 +173,16 @@ impl Simulation {
 
     fn follow(&self, plan: Plan, trace: bool) -> Result<Outcome, SimError> {
         let (seed, operations) = (plan.seed, plan.operations());
-        let mut world = World::new(plan, (self.stores)(seed), trace);
-        world.run()?;
+        let mut world = World::new(plan, (self.stores)(seed), &*self.servers, trace);
+        let run = panic::catch_unwind(AssertUnwindSafe(|| world.run()));
+        match run {
+            Ok(ended) => ended?,
+            Err(panicked) => world.recorder.violated(
+                "no panic",
+                "whatever comes in is an error, never a panic",
+                words(&*panicked).to_owned(),
+            ),
+        }
         let (violation, trace, counted) = world.recorder.finish();
         Ok(Outcome {
             seed,
@@ -173,6 +206,13 @@ impl fmt::Debug for Simulation {
             .field("steps", &self.steps)
             .finish_non_exhaustive()
     }
+}
+
+/// What a panic has said.
+fn words(panicked: &(dyn Any + Send)) -> &str {
+    let text = panicked.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panicked.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("a panic without words")
 }
 
 /// Databases in memory: opened again, one is what it was.

@@ -5,6 +5,7 @@ use std::{fmt, time::Duration};
 use sync_server::access::Role;
 
 use super::dice::Dice;
+use super::store::CALLS;
 use crate::{StoreCall, simulator::network::RequestFault};
 
 /// The people there may be. The first owns every scope.
@@ -338,20 +339,12 @@ impl Step {
     }
 }
 
+/// Any call, and those most often that are made most often.
 fn crash_point(dice: &Dice) -> StoreCall {
-    dice.one_of(&[
-        StoreCall::Enqueue,
-        StoreCall::Take,
-        StoreCall::Take,
-        StoreCall::Settle,
-        StoreCall::Settle,
-        StoreCall::Apply,
-        StoreCall::Apply,
-        StoreCall::Lead,
-        StoreCall::Resync,
-        StoreCall::Sweep,
-        StoreCall::Purge,
-    ])
+    match dice.chance(40) {
+        true => dice.one_of(&[StoreCall::Take, StoreCall::Settle, StoreCall::Apply]),
+        false => dice.one_of(CALLS),
+    }
 }
 
 impl fmt::Display for Step {

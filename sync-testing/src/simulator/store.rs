@@ -162,9 +162,11 @@ impl Layer for Watch {
             (self.disk.executor.clock.now() < state.full_until, crash)
         };
         if crash.is_some() {
-            self.disk
-                .recorder
-                .count("fault: crash at a call of the store", 1);
+            self.disk.recorder.count(crashed_at(call), 1);
+        }
+        // Engines on one database take turns at any moment.
+        if self.disk.executor.draw(8) == 0 {
+            self.disk.executor.give_way().await;
         }
         if crash == Some(false) {
             return self.die().await;
@@ -182,6 +184,39 @@ impl Layer for Watch {
         if crash == Some(true) {
             return self.die().await;
         }
+        if self.disk.executor.draw(8) == 0 {
+            self.disk.executor.give_way().await;
+        }
         outcome
     }
+}
+
+macro_rules! crashes {
+    ($($call:ident = $label:literal,)*) => {
+        /// The labels of processes that die at a call.
+        pub(crate) const CRASHES: &[&str] = &[$($label),*];
+
+        /// The calls at which a process can die.
+        pub(crate) const CALLS: &[StoreCall] = &[$(StoreCall::$call),*];
+
+        fn crashed_at(call: StoreCall) -> &'static str {
+            match call { $(StoreCall::$call => $label,)* }
+        }
+    };
+}
+
+crashes! {
+    Enqueue = "crash: at enqueue",
+    Take = "crash: at take",
+    Settle = "crash: at settle",
+    Retry = "crash: at retry",
+    Discard = "crash: at discard",
+    Bind = "crash: at bind",
+    Lead = "crash: at lead",
+    Apply = "crash: at apply",
+    Resync = "crash: at resync",
+    Sweep = "crash: at sweep",
+    Purge = "crash: at purge",
+    Wipe = "crash: at wipe",
+    Acknowledge = "crash: at acknowledge",
 }

@@ -23,6 +23,8 @@ use crate::{
 pub(crate) struct Terminal {
     /// Whether the last log-out was one that may lose something.
     forced: bool,
+    /// Mutations that an enqueue has left in an outbox; another engine may have been quick to do more about them.
+    enqueued: BTreeSet<MutationId>,
     /// Mutations that have reached the server: they may have verdicts that nobody has heard.
     arrived: BTreeSet<MutationId>,
 }
@@ -59,6 +61,10 @@ impl Invariant for Terminal {
                 if *call == StoreCall::Wipe && !self.forced && unsynced > 0 {
                     return Err(format!("{tab}: a log-out has lost {unsynced} rows"));
                 }
+                if *call == StoreCall::Enqueue {
+                    let pending = after.entries.iter().filter(|entry| entry.is_pending());
+                    self.enqueued.extend(pending.map(|entry| entry.mutation.id));
+                }
                 for entry in &before.entries {
                     match after.entry(entry.mutation.id) {
                         Some(now) => {
@@ -74,13 +80,41 @@ impl Invariant for Terminal {
                 tab,
                 keys,
                 outcomes,
-            } => enqueued(*tab, keys, outcomes, truth),
+            } => self.enqueued(*tab, keys, outcomes),
             _ => Ok(()),
         }
     }
 }
 
 impl Terminal {
+    /// What was enqueued was in the outbox of its device, if nothing of the same call has cancelled it.
+    fn enqueued(
+        &self,
+        tab: TabId,
+        keys: &[RecordKey],
+        outcomes: &[Enqueued],
+    ) -> Result<(), String> {
+        if keys.len() != outcomes.len() {
+            return Err(format!(
+                "{tab}: {} edits have {} outcomes",
+                keys.len(),
+                outcomes.len()
+            ));
+        }
+        let cancels = outcomes.contains(&Enqueued::Cancelled);
+        for outcome in outcomes {
+            if let Enqueued::Queued(id) = outcome
+                && !cancels
+                && !self.enqueued.contains(id)
+            {
+                return Err(format!(
+                    "{tab}: {id} was enqueued, and is not in the outbox"
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// Whether an entry may leave the overlay in this call.
     fn left(
         &self,
@@ -134,34 +168,6 @@ impl Terminal {
             truth.verdicts.get(&id)
         ))
     }
-}
-
-/// What was enqueued is in the outbox of its device when the call returns, or was settled by then.
-fn enqueued(
-    tab: TabId,
-    keys: &[RecordKey],
-    outcomes: &[Enqueued],
-    truth: &Truth,
-) -> Result<(), String> {
-    if keys.len() != outcomes.len() {
-        return Err(format!(
-            "{tab}: {} edits have {} outcomes",
-            keys.len(),
-            outcomes.len()
-        ));
-    }
-    for outcome in outcomes {
-        if let Enqueued::Queued(id) = outcome
-            && !truth.pending.contains_key(id)
-            && !truth.verdicts.contains_key(id)
-            && outcomes.iter().all(|other| *other != Enqueued::Cancelled)
-        {
-            return Err(format!(
-                "{tab}: {id} was enqueued, and is not in the outbox"
-            ));
-        }
-    }
-    Ok(())
 }
 
 /// Whether the server has forgotten, in a restore that the device knows of, that it has applied this mutation, and

@@ -8,7 +8,7 @@ use std::{
 
 use sync_core::transport::{TransportError, TransportErrorKind};
 
-use crate::simulator::{dice::Dice, executor::lock};
+use crate::simulator::{dice::Dice, executor::lock, world::Trouble};
 
 macro_rules! faults {
     ($($(#[$doc:meta])* $name:ident = $label:literal,)*) => {
@@ -39,8 +39,12 @@ faults! {
     Delayed = "request delayed and overtaken",
     /// The server handles it, and only a part of the answer arrives.
     CutOff = "answer cut off",
-    /// The server is killed as soon as it has to wait for something on the way to an answer.
+    /// The server is killed while it handles the request, with a part of a batch done.
     ServerKilled = "server killed while it handles the request",
+    /// The server loses its database with a part of a batch done, and cannot say which.
+    DatabaseGone = "server's database gone in the middle of a batch",
+    /// The server cannot store the end of a batch now, and wants to see it again.
+    RestAgain = "end of a batch answered retry",
     /// Nothing ever comes back, not even an error.
     HalfOpen = "connection half open",
     /// The server fails.
@@ -66,6 +70,16 @@ faults! {
 impl RequestFault {
     pub(crate) fn draw(dice: &Dice) -> Self {
         dice.one_of(Self::ALL)
+    }
+
+    /// What the server meets with in the middle of a batch.
+    pub(super) fn trouble(self) -> Option<Trouble> {
+        match self {
+            Self::ServerKilled => Some(Trouble::Killed),
+            Self::DatabaseGone => Some(Trouble::Gone),
+            Self::RestAgain => Some(Trouble::Stuck),
+            _ => None,
+        }
     }
 
     /// The error that the device gets without the server having seen anything.
@@ -163,7 +177,10 @@ impl Line {
         let mut state = lock(&self.0);
         let fits = |fault: &RequestFault| match fault {
             RequestFault::StandsStill | RequestFault::CursorExpired => !is_push,
-            RequestFault::TooLarge | RequestFault::BadRequest => is_push,
+            RequestFault::TooLarge
+            | RequestFault::BadRequest
+            | RequestFault::DatabaseGone
+            | RequestFault::RestAgain => is_push,
             _ => true,
         };
         let at = state.faults.iter().position(fits)?;

@@ -111,6 +111,14 @@ impl Link {
             Asked::Pull(request) => request.cursor.clone(),
             Asked::Push(_) => None,
         };
+        let faltering = match (fault.and_then(RequestFault::trouble), &asked) {
+            (Some(trouble), Asked::Push(request)) => {
+                let after = self.network.executor.draw(4);
+                self.network.shaky.falter(trouble, after);
+                Some(request.clone())
+            }
+            _ => None,
+        };
         let handling = self.network.handle(self.tab.device, &self.account, asked);
         let mut outcome = match fault {
             Some(RequestFault::ServerKilled) => handling.now_or_never().unwrap_or_else(|| {
@@ -118,6 +126,9 @@ impl Link {
             }),
             _ => handling.await,
         };
+        if let Some(request) = faltering {
+            self.network.decided_untold(&request);
+        }
         if fault == Some(RequestFault::StandsStill)
             && let (Ok(Told::Page(page)), Some(cursor)) = (&mut outcome, cursor)
         {

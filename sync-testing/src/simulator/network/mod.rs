@@ -14,7 +14,6 @@ use sync_core::{
     time::{Clock, Time},
     transport::{PullRequest, PushAnswer, PushRequest, TransportError, TransportErrorKind},
 };
-use sync_server::Server;
 
 pub(crate) use self::{
     line::{Line, RequestFault},
@@ -23,12 +22,14 @@ pub(crate) use self::{
 use super::{
     executor::{Executor, lock},
     seen::{Recorder, Seen},
+    world::{Backend, Shaky},
 };
 
 /// The server, and what stands between it and the devices. Clones are the same.
 #[derive(Clone)]
 pub(crate) struct Network {
-    pub(crate) server: Server,
+    pub(crate) backend: Arc<dyn Backend>,
+    shaky: Shaky,
     executor: Executor,
     recorder: Recorder,
     state: Arc<Mutex<State>>,
@@ -56,9 +57,15 @@ pub(crate) enum Told {
 }
 
 impl Network {
-    pub(crate) fn new(server: Server, executor: Executor, recorder: Recorder) -> Self {
+    pub(crate) fn new(
+        backend: Arc<dyn Backend>,
+        shaky: Shaky,
+        executor: Executor,
+        recorder: Recorder,
+    ) -> Self {
         Self {
-            server,
+            backend,
+            shaky,
             executor,
             recorder,
             state: Arc::default(),
@@ -106,7 +113,7 @@ impl Network {
         match asked {
             Asked::Pull(request) => {
                 let scope = request.scope.clone();
-                let page = self.server.pull(account, request).await;
+                let page = self.backend.pull(account, request).await;
                 self.recorder.see(&Seen::Read {
                     device,
                     account,
@@ -122,13 +129,30 @@ impl Network {
                     return Err(error(TransportErrorKind::BadRequest, "the server chokes"));
                 }
                 self.recorder.see(&Seen::Arrived { request: &request });
-                let answer = self.server.push(account, request.clone()).await?;
+                let answer = self.backend.push(account, request.clone()).await?;
                 self.recorder.see(&Seen::Decided {
                     request: &request,
                     answer: &answer,
                 });
                 Ok(Told::Answer(answer))
             }
+        }
+    }
+}
+
+impl Network {
+    /// What a server has decided before it faltered: nobody is told, and it counts all the same.
+    fn decided_untold(&self, request: &PushRequest) {
+        let answers = self.shaky.steady();
+        if !answers.is_empty() {
+            let answer = PushAnswer {
+                answers,
+                verdict_retention: None,
+            };
+            self.recorder.see(&Seen::Decided {
+                request,
+                answer: &answer,
+            });
         }
     }
 }

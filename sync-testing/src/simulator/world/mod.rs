@@ -1,6 +1,8 @@
 //! A world: a server, its devices, and all that happens to them.
 
 mod apps;
+mod server;
+mod shaky;
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,17 +10,17 @@ use futures::FutureExt;
 use sync_core::{
     engine::{DriverState, EngineError},
     error::{StoreError, StoreErrorKind},
-    model::{Account, Op, RecordKey, Scope},
+    model::{Account, RecordKey, Scope},
     store::Store,
-    time::{Clock, Entropy},
+    time::Clock,
 };
-use sync_server::{
-    Server,
-    access::{MemoryMembers, Role},
-    decide::{Rules, Validate},
-    log::{Backup, MemoryLog, Retention},
-};
+use sync_server::access::Role;
 
+pub use self::server::{Backend, Circumstances};
+pub(crate) use self::{
+    server::Own,
+    shaky::{Shaky, Trouble},
+};
 use super::{
     device::{Device, Tab},
     executor::Executor,
@@ -27,7 +29,7 @@ use super::{
     seen::{Held, Recorder, Seen, TabId},
     snapshot::now,
 };
-use crate::{SeededEntropy, simulator::SimError, store_suite::Subject};
+use crate::{simulator::SimError, store_suite::Subject};
 
 /// How long the world is given to settle once the faults have stopped.
 const SETTLE: Duration = Duration::from_secs(1_800);
@@ -42,42 +44,40 @@ pub(crate) struct World {
     pub(crate) recorder: Recorder,
     pub(crate) network: Network,
     subject: Arc<dyn Subject>,
-    log: MemoryLog,
-    members: MemoryMembers,
-    backup: Option<Backup>,
+    /// Whether the server has a backup that it was not restored from.
+    backed_up: bool,
     /// No two edits write the same.
     written: u64,
 }
 
 impl World {
-    pub(crate) fn new(plan: Plan, subject: Arc<dyn Subject>, trace: bool) -> Self {
+    pub(crate) fn new(
+        plan: Plan,
+        subject: Arc<dyn Subject>,
+        serve: &dyn Fn(&Circumstances) -> Arc<dyn Backend>,
+        trace: bool,
+    ) -> Self {
         let executor = Executor::new(plan.seed);
         let recorder = Recorder::new(executor.clock.clone(), plan.cast.retention, trace);
-        let (log, members) = (MemoryLog::new(), MemoryMembers::new());
-        let retention = plan.cast.retention;
-        let server = Server::new(
-            Arc::new(log.clone()),
-            Arc::new(members.clone()),
-            Arc::new(executor.clock.clone()),
-            Arc::new(SeededEntropy::new(plan.seed)) as Arc<dyn Entropy>,
-        )
-        .with_rules(Rules {
-            retention: Retention::new(retention, retention),
-            ..Rules::default()
-        });
-        let server = match plan.seed % 3 {
-            0 => server.with_validation(Arc::new(Picky)),
-            _ => server,
+        let circumstances = Circumstances {
+            seed: plan.seed,
+            clock: Arc::new(executor.clock.clone()),
+            retention: plan.cast.retention,
+            shaky: Shaky::default(),
         };
+        let network = Network::new(
+            serve(&circumstances),
+            circumstances.shaky,
+            executor.clone(),
+            recorder.clone(),
+        );
         let world = Self {
-            network: Network::new(server, executor.clone(), recorder.clone()),
+            network,
             plan,
             executor,
             recorder,
             subject,
-            log,
-            members,
-            backup: None,
+            backed_up: false,
             written: 0,
         };
         for (scope, roles) in world.plan.cast.roles.iter().enumerate() {
@@ -98,10 +98,7 @@ impl World {
             account: &account,
             role,
         });
-        match role {
-            Some(role) => self.members.grant(scope, account, role),
-            None => self.members.revoke(&scope, &account),
-        }
+        self.network.backend.grant(&scope, &account, role);
     }
 
     /// Opens a device's database.
@@ -125,7 +122,7 @@ impl World {
         for step in &steps {
             self.executor.run_for(step.after);
             self.revive(&mut devices)?;
-            if self.recorder.is_violated() {
+            if self.is_over() {
                 return Ok(());
             }
             self.recorder.count(step.act.label(), 1);
@@ -138,30 +135,54 @@ impl World {
         self.settle(&mut devices)
     }
 
+    /// Whether something was seen that must not be, be it that nothing comes to an end.
+    fn is_over(&self) -> bool {
+        if self.executor.is_spinning() {
+            let what = "tasks keep each other busy, and no time passes".to_owned();
+            self.recorder.violated(
+                "no busy loop",
+                "guarantee 11: under any failure what is attempted is bounded",
+                what,
+            );
+        }
+        self.recorder.is_violated()
+    }
+
     fn start_all(&self, device: &mut Device) -> Result<(), SimError> {
+        let disk = device.disk.clone();
         for tab in 0..device.tabs.len() {
-            if device.tabs[tab].is_none() {
-                match self.app(device.start(self, tab)) {
-                    Some(Err(EngineError::Store(error)))
-                        if *error.kind() == StoreErrorKind::Full => {}
-                    Some(started) => started?,
-                    None => {}
-                }
+            if device.tabs[tab].is_some() {
+                continue;
             }
+            let started = {
+                let start = std::pin::pin!(device.start(self, tab));
+                let has_died = || disk.has_dead();
+                self.executor.run_until(APP_PATIENCE, start, has_died)
+            };
+            match started {
+                Some(Err(EngineError::Store(error))) if *error.kind() == StoreErrorKind::Full => {}
+                Some(started) => started?,
+                None => {}
+            }
+            self.bury(device);
         }
         Ok(())
+    }
+
+    /// Ends the engines whose processes have died.
+    fn bury(&self, device: &mut Device) {
+        for dead in device.disk.take_dead() {
+            let is_dead = |tab: &Option<Tab>| tab.as_ref().is_some_and(|tab| tab.process == dead);
+            if let Some(tab) = device.tabs.iter().position(is_dead) {
+                device.kill(self, tab);
+            }
+        }
     }
 
     /// Starts again what has died.
     fn revive(&self, devices: &mut [Device]) -> Result<(), SimError> {
         for device in devices {
-            for dead in device.disk.take_dead() {
-                let is_dead =
-                    |tab: &Option<Tab>| tab.as_ref().is_some_and(|tab| tab.process == dead);
-                if let Some(tab) = device.tabs.iter().position(is_dead) {
-                    device.kill(self, tab);
-                }
-            }
+            self.bury(device);
             self.start_all(device)?;
         }
         Ok(())
@@ -260,7 +281,7 @@ impl World {
                 .iter()
                 .map(|device| (device.number, device.disk.held()))
                 .collect();
-            let is_over = waited >= SETTLE || self.recorder.is_violated();
+            let is_over = waited >= SETTLE || self.is_over();
             if is_over || (waited >= 2 * PORTION && self.recorder.would_hold(&end(&held))) {
                 return Ok(held);
             }
@@ -334,12 +355,14 @@ impl World {
             Act::ServerDown(time) => self.network.take_down(*time),
             Act::ServerRestart => self.network.restart(),
             Act::Backup => {
-                self.backup = Some(self.log.backup());
-                self.recorder.see(&Seen::BackedUp);
+                self.backed_up = self.network.backend.back_up();
+                if self.backed_up {
+                    self.recorder.see(&Seen::BackedUp);
+                }
             }
             Act::Restore => self.restore(),
             Act::Compact => {
-                let _ = self.network.server.compact().now_or_never();
+                let _ = self.app(self.network.backend.compact());
             }
             Act::Grant(scope, account, role) => self.grant(*scope, *account, *role),
             Act::Choke(slot) => self.network.choke_on(slot.map(key)),
@@ -348,13 +371,12 @@ impl World {
     }
 
     fn restore(&mut self) {
-        let Some(backup) = self.backup.take() else {
+        if !std::mem::take(&mut self.backed_up) {
             return;
-        };
+        }
         self.network.restart();
-        self.log.restore(&backup);
         self.recorder.see(&Seen::Restored);
-        let _ = self.network.server.new_epoch().now_or_never();
+        let _ = self.app(self.network.backend.restore());
     }
 }
 
@@ -366,22 +388,8 @@ pub(crate) fn key(slot: Slot) -> RecordKey {
     )
 }
 
-/// Rejects some payloads for ever, whoever writes them.
-#[derive(Debug)]
-struct Picky;
-
-impl Validate for Picky {
-    fn validate(&self, _: &Account, _: &RecordKey, op: &Op) -> Result<(), String> {
-        match op.payload() {
-            Some(payload) if payload.as_str().ends_with("7}") => Err("not this one".to_owned()),
-            _ => Ok(()),
-        }
-    }
-}
-
 /// The labels that are counted beside steps, faults and what engines tell.
-pub(crate) const OTHERS: [&str; 7] = [
-    "fault: crash at a call of the store",
+pub(crate) const OTHERS: [&str; 6] = [
     "fault: disk full at a call of the store",
     "outcome: enqueued",
     "outcome: cancelled",

@@ -69,20 +69,21 @@ fn shows(entry: &Entry) -> bool {
 
 /// Each record is marked for what lies over it, and for nothing else.
 fn marked(held: &Snapshot) -> Result<(), String> {
+    for entry in &held.entries {
+        let row = held.record(&entry.mutation.key);
+        if row.is_some_and(|row| !row.marks.contains(mark(entry))) {
+            let (id, key) = (entry.mutation.id, &entry.mutation.key);
+            return Err(format!("{key} is not marked for {id}"));
+        }
+    }
     for row in &held.records {
         // Whether a record was revived is not told by its entries alone.
         let marks = row.marks.without(Marks::REVIVED);
-        if held.entries.is_empty() && marks == Marks::default() {
+        if marks == Marks::default() {
             continue;
         }
-        let mut expected = Marks::default();
-        for entry in held.entries_of(&row.key) {
-            expected = expected.with(match entry.state {
-                EntryState::Acknowledged(_) => Marks::ACKNOWLEDGED,
-                EntryState::Pending(_) => Marks::PENDING,
-                EntryState::Failed(_) => Marks::FAILED,
-            });
-        }
+        let of = held.entries_of(&row.key).map(mark);
+        let expected = of.fold(Marks::default(), Marks::with);
         if marks != expected {
             return Err(format!(
                 "{} is marked as {marks:?}, and its edits are {expected:?}",
@@ -91,4 +92,12 @@ fn marked(held: &Snapshot) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+fn mark(entry: &Entry) -> Marks {
+    match entry.state {
+        EntryState::Acknowledged(_) => Marks::ACKNOWLEDGED,
+        EntryState::Pending(_) => Marks::PENDING,
+        EntryState::Failed(_) => Marks::FAILED,
+    }
 }

@@ -34,6 +34,7 @@ usage: cargo xtask test [--only STAGE] [--deny-skips]
        cargo xtask mutants --check
        cargo xtask size
        cargo xtask bench browser
+       cargo xtask web [--check]
 
   test            install what is missing, run every stage, end with the totals
     --only STAGE  run this stage alone
@@ -46,7 +47,9 @@ usage: cargo xtask test [--only STAGE] [--deny-skips]
     --seeds N     what a mutant may survive (20000)
     --check       whether the patches still apply, run nothing
   size            what does the engine add to a web page, by crate? Too much fails
-  bench browser   the benchmarks that need a browser; the others are run by `cargo bench`";
+  bench browser   the benchmarks that need a browser; the others are run by `cargo bench`
+  web             build the demo and serve it until ctrl-c
+    --check       build it only";
 
 enum Task {
     Test {
@@ -63,6 +66,9 @@ enum Task {
     CheckMutants,
     Size,
     BenchBrowser,
+    Web {
+        serve: bool,
+    },
     Help,
 }
 
@@ -89,6 +95,7 @@ fn main() -> ExitCode {
         Task::CheckMutants => succeeded(mutants::check(&Project::find())),
         Task::Size => succeeded(size(&Project::find())),
         Task::BenchBrowser => succeeded(bench_browser(&Project::find())),
+        Task::Web { serve } => succeeded(web(&Project::find(), serve)),
         Task::Help => {
             println!("{USAGE}");
             true
@@ -118,6 +125,15 @@ fn size(project: &Project) -> Result {
     wasm::size::measure(project)
 }
 
+fn web(project: &Project, serve: bool) -> Result {
+    setup::install(&[setup::WASM_TARGET, setup::WASM_BINDGEN])?;
+    if serve {
+        wasm::web::serve(project)
+    } else {
+        wasm::web::build(project).map(drop)
+    }
+}
+
 fn parse(mut args: impl Iterator<Item = String>) -> Result<Task> {
     match args.next().as_deref() {
         Some("test") => parse_test(args),
@@ -134,6 +150,11 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Task> {
         Some("bench") => match (args.next().as_deref(), args.next()) {
             (Some("browser"), None) => Ok(Task::BenchBrowser),
             _ => Err("`bench` takes the word `browser`".into()),
+        },
+        Some("web") => match (args.next().as_deref(), args.next()) {
+            (None, _) => Ok(Task::Web { serve: true }),
+            (Some("--check"), None) => Ok(Task::Web { serve: false }),
+            _ => Err("`web` takes no more than `--check`".into()),
         },
         Some("help" | "--help" | "-h") | None => Ok(Task::Help),
         Some(task) => Err(format!("there is no task `{task}`").into()),
@@ -241,6 +262,8 @@ mod tests {
             "size big",
             "bench",
             "bench firefox",
+            "web --chekc",
+            "web --check twice",
             "mutants --olny poison",
             "mutants --only",
             "mutants --seeds many",

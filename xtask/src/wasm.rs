@@ -9,6 +9,7 @@ pub(crate) mod install;
 mod module;
 pub(crate) mod size;
 mod std_library;
+pub(crate) mod web;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

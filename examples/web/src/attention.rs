@@ -1,0 +1,199 @@
+//! What wants a decision of the user: edits that were refused, conflicts, and edits of babies that are shared no more.
+
+use leptos::{prelude::*, task::spawn_local};
+use sync_core::{
+    engine::{EngineError, SyncEngine},
+    model::{Mutation, Op, Payload, RecordKey, Schema},
+    store::{Conflict, Entry, EntryFilter, EntryKind, EntryState, Resolution, Revoked},
+};
+
+use crate::glue::{self, use_engine};
+
+/// Everything that wants a decision, as it was last read.
+#[derive(Clone, Debug, Default)]
+struct Open {
+    failed: Vec<Entry>,
+    conflicts: Vec<Conflict>,
+    revoked: Vec<Revoked>,
+}
+
+async fn read(engine: SyncEngine) -> Open {
+    let filter = EntryFilter {
+        state: Some(EntryKind::Failed),
+        ..EntryFilter::default()
+    };
+    // What cannot be read now is read again with the next event.
+    Open {
+        failed: engine.entries(filter).await.unwrap_or_default(),
+        conflicts: engine.conflicts(None).await.unwrap_or_default(),
+        revoked: engine.revoked().await.unwrap_or_default(),
+    }
+}
+
+#[component]
+pub(crate) fn Attention() -> impl IntoView {
+    let engine = use_engine();
+    let open = glue::reread(&engine, read);
+    let (error, set_error) = signal(None::<String>);
+    let engine = StoredValue::new(engine);
+    let decide = Decide { engine, set_error };
+    view! {
+        <section class="attention" aria-label="Decisions">
+            <h2>"Decisions"</h2>
+            {move || error.get().map(|error| view! { <p class="error" role="alert">{error}</p> })}
+            {move || {
+                let Open { failed, conflicts, revoked } = open.get();
+                let none = failed.is_empty() && conflicts.is_empty() && revoked.is_empty();
+                view! {
+                    {none.then(|| view! { <p class="hint">"None: everybody agrees."</p> })}
+                    <ul class="plain" data-testid="failed">
+                        {failed.into_iter().map(|entry| failed_line(entry, decide)).collect_view()}
+                    </ul>
+                    <ul class="plain" data-testid="conflicts">
+                        {conflicts.into_iter().map(|one| conflict_line(one, decide)).collect_view()}
+                    </ul>
+                    <ul class="plain" data-testid="revoked">
+                        {revoked.into_iter().map(|one| revoked_line(one, decide)).collect_view()}
+                    </ul>
+                }
+            }}
+        </section>
+    }
+}
+
+/// Carries out what the user has decided.
+#[derive(Clone, Copy)]
+struct Decide {
+    engine: StoredValue<SyncEngine>,
+    set_error: WriteSignal<Option<String>>,
+}
+
+impl Decide {
+    fn by<F>(self, act: impl FnOnce(SyncEngine) -> F)
+    where
+        F: Future<Output = Result<(), EngineError>> + 'static,
+    {
+        let done = act(self.engine.get_value());
+        spawn_local(async move {
+            let error = done.await.err();
+            self.set_error.set(error.map(|error| error.to_string()));
+        });
+    }
+}
+
+fn failed_line(entry: Entry, decide: Decide) -> impl IntoView {
+    let why = match &entry.state {
+        EntryState::Failed(failed) => failed.message.clone(),
+        _ => String::new(),
+    };
+    let what = described(&entry.mutation);
+    let (retried, discarded) = (entry.mutation.key.clone(), entry.mutation.key);
+    let retry = move |_| {
+        let key = retried.clone();
+        decide.by(async move |engine: SyncEngine| engine.retry(key).await.map(drop));
+    };
+    let discard = move |_| {
+        let key = discarded.clone();
+        decide.by(async move |engine: SyncEngine| engine.discard(key).await.map(drop));
+    };
+    view! {
+        <li class="card">
+            <h3>"An edit was refused"</h3>
+            <p>{what}</p>
+            <p class="error">{why}</p>
+            <button on:click=retry>"Try again"</button>
+            <button class="danger" on:click=discard>"Discard"</button>
+        </li>
+    }
+}
+
+fn conflict_line(conflict: Conflict, decide: Decide) -> impl IntoView {
+    let stands = match conflict.resolution {
+        Resolution::Theirs => "Theirs stands now.",
+        _ => "Yours was put over theirs.",
+    };
+    let (mine, theirs) = (side(conflict.mine.as_ref()), side(conflict.theirs.as_ref()));
+    let id = conflict.mutation_id;
+    let keep = move |_| {
+        decide.by(async move |engine: SyncEngine| engine.acknowledge_conflicts([id]).await);
+    };
+    let insist = move |_| {
+        let conflict = conflict.clone();
+        decide.by(async move |engine: SyncEngine| use_mine(&engine, conflict).await);
+    };
+    view! {
+        <li class="card">
+            <h3>"Edited by two at the same time"</h3>
+            <dl>
+                <dt>"Mine"</dt><dd>{mine}</dd>
+                <dt>"Theirs"</dt><dd>{theirs}</dd>
+            </dl>
+            <p class="hint">{stands}</p>
+            <button on:click=keep>"Keep theirs"</button>
+            <button on:click=insist>"Use mine"</button>
+        </li>
+    }
+}
+
+/// Writes the own side again, as an edit that has seen theirs.
+async fn use_mine(engine: &SyncEngine, conflict: Conflict) -> Result<(), EngineError> {
+    let RecordKey {
+        scope,
+        entity_type,
+        entity_id,
+    } = conflict.key;
+    let scope = engine.scope(scope);
+    let stored = scope.get_untyped(entity_type.clone(), entity_id.clone());
+    let op = match (conflict.mine, stored.await?) {
+        (Some(mine), Some(_)) => Op::Update(mine),
+        (Some(mine), None) => Op::Create(mine),
+        (None, _) => Op::Delete,
+    };
+    let edit = scope.edits().untyped(entity_type, entity_id, op, Schema(1));
+    edit.enqueue().await?;
+    engine.acknowledge_conflicts([conflict.mutation_id]).await
+}
+
+fn revoked_line(revoked: Revoked, decide: Decide) -> impl IntoView {
+    let what = described(&revoked.mutation);
+    let id = revoked.mutation.id;
+    let (seen, set_seen) = signal(false);
+    let acknowledge = move |_| {
+        set_seen.set(true);
+        decide.by(async move |engine: SyncEngine| engine.acknowledge_revoked([id]).await);
+    };
+    view! {
+        <li class="card" hidden=move || seen.get()>
+            <h3>"Not shared with you any more"</h3>
+            <p>"This was not sent before: " {what}</p>
+            <button on:click=acknowledge>"I have seen it"</button>
+        </li>
+    }
+}
+
+fn described(mutation: &Mutation) -> String {
+    let (verb, payload) = match &mutation.op {
+        Op::Create(payload) => ("Create", side(Some(payload))),
+        Op::Update(payload) => ("Change", side(Some(payload))),
+        Op::Delete => ("Delete", String::new()),
+    };
+    format!("{verb} {} {payload}", mutation.key.entity_type)
+}
+
+/// A record's fields, one after another, without its id.
+fn side(payload: Option<&Payload>) -> String {
+    let Some(payload) = payload else {
+        return "deleted".to_owned();
+    };
+    let Ok(fields) = payload.decode::<serde_json::Map<String, serde_json::Value>>() else {
+        return payload.as_str().to_owned();
+    };
+    let fields = fields.iter().filter(|(name, _)| *name != "id");
+    let fields = fields.map(|(_, value)| {
+        value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned)
+    });
+    let fields: Vec<_> = fields.filter(|text| !text.is_empty()).collect();
+    fields.join(", ")
+}

@@ -21,7 +21,7 @@
 //! ```
 //!
 //! An engine on it needs no settings of its own for the platform. Its driver is spawned on the page's own tasks, and
-//! [`Signals`] tell it what the browser says of the page and the network:
+//! `Signals` tell it what the browser says of the page and the network:
 //!
 //! ```no_run
 //! # #[cfg(target_arch = "wasm32")]

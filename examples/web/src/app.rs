@@ -9,12 +9,13 @@ use crate::{
     families,
     inspector::Inspector,
     login::{self, Login},
+    memory::{ACCOUNT, remembered},
     status::StatusBar,
 };
 
 #[component]
 pub(crate) fn App() -> impl IntoView {
-    let account = RwSignal::new(login::remembered());
+    let account = RwSignal::new(remembered(ACCOUNT));
     view! {
         {move || match account.get() {
             None => view! { <Login account/> }.into_any(),

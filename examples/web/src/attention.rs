@@ -10,7 +10,7 @@ use sync_core::{
 use crate::glue::{self, use_engine};
 
 /// Everything that wants a decision, as it was last read.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Open {
     failed: Vec<Entry>,
     conflicts: Vec<Conflict>,

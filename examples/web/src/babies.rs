@@ -8,6 +8,7 @@ use crate::{
     diary::Diary,
     families::Families,
     glue::{self, Row, use_engine},
+    memory::{self, remember, remembered},
     records::{Baby, Feed, Link, Nappy, Sleep},
 };
 
@@ -18,7 +19,8 @@ const BABY: &str = "baby";
 pub(crate) fn Babies() -> impl IntoView {
     let engine = use_engine();
     let links = glue::live::<Link>(&home(&engine));
-    let (chosen, choose) = signal(None::<String>);
+    let (chosen, choose) = signal(remembered(memory::BABY));
+    Effect::new(move |_| remember(memory::BABY, chosen.get().as_deref()));
     let ids = Memo::new(move |_| {
         let links = links.get();
         links.into_iter().map(|link| link.id).collect::<Vec<_>>()

@@ -1,6 +1,6 @@
 //! The entries of one type: a list that follows the database, and a form that adds to it or corrects it.
 
-use leptos::{ev::SubmitEvent, prelude::*, task::spawn_local};
+use leptos::{ev::SubmitEvent, html::Input, prelude::*, task::spawn_local};
 use sync_core::engine::ScopeHandle;
 use uuid::Uuid;
 
@@ -18,6 +18,8 @@ struct Form {
     detail: RwSignal<String>,
     note: RwSignal<String>,
     error: RwSignal<Option<String>>,
+    /// Where the user goes on after choosing an entry to correct.
+    first_field: NodeRef<Input>,
 }
 
 impl Form {
@@ -28,6 +30,7 @@ impl Form {
             detail: RwSignal::default(),
             note: RwSignal::default(),
             error: RwSignal::new(None),
+            first_field: NodeRef::new(),
         };
         form.clear::<T>();
         form
@@ -51,6 +54,10 @@ impl Form {
         self.detail.set(entry.detail());
         self.note.set(entry.note().to_owned());
         self.error.set(None);
+        if let Some(field) = self.first_field.get_untracked() {
+            // A field that cannot have the focus is still there to be clicked.
+            let _ = field.focus();
+        }
     }
 
     async fn save<T: Entry>(self, scope: &ScopeHandle) -> Result<(), String> {
@@ -94,15 +101,31 @@ pub(crate) fn Diary<T: Entry>(
             <h3>{T::TITLE}</h3>
             <EntryForm<T> form scope/>
             <ul class="plain entries" data-testid=T::TYPE>
-                {move || newest_first.get().into_iter().map(|row| view! {
+                <For each=move || newest_first.get() key=shown_as let:row>
                     <Line<T> row form scope/>
-                }).collect_view()}
+                </For>
             </ul>
             {move || newest_first.with(Vec::is_empty).then(|| view! {
                 <p class="hint">"Nothing yet."</p>
             })}
         </section>
     }
+}
+
+/// All that a line shows: one that still shows the same stays as it is, with the focus where it was.
+fn shown_as<T: Entry>(row: &Row<T>) -> String {
+    let value = match &row.value {
+        Ok(entry) => [entry.started_at(), &entry.detail(), entry.note()].join("\n"),
+        Err(error) => error.clone(),
+    };
+    let Row {
+        id,
+        pending,
+        failed,
+        conflict,
+        ..
+    } = row;
+    format!("{id} {pending} {failed} {conflict}\n{value}")
 }
 
 #[component]
@@ -160,6 +183,7 @@ fn EntryForm<T: Entry>(
                 <input
                     type="datetime-local"
                     name="when"
+                    node_ref=form.first_field
                     required
                     prop:value=move || form.started_at.get()
                     on:input:target=move |event| form.started_at.set(event.target().value())

@@ -72,6 +72,11 @@ pub(crate) fn provide() {
     let engine = use_engine();
     let device: Device = expect_context();
     let own = home(&engine);
+    let asked = device.clone();
+    // In a tab that does not pull, this is the only time.
+    spawn_local(async move {
+        let _ = families.refresh(&asked).await;
+    });
     let active = StoredValue::new(own.activate());
     on_cleanup(move || active.dispose());
     glue::follow(engine.events(), move |event| match event {

@@ -64,13 +64,14 @@ pub(crate) fn status(engine: &SyncEngine) -> ReadSignal<Option<Status>> {
     status
 }
 
-/// Something that is read again whenever the engine has done anything.
+/// Something that is read again whenever the engine has done anything; what has not changed is not set again, so that
+/// nothing is redrawn under the user's finger.
 pub(crate) fn reread<T>(
     engine: &SyncEngine,
     read: impl AsyncFn(SyncEngine) -> T + 'static,
 ) -> ReadSignal<T>
 where
-    T: Default + Send + Sync + 'static,
+    T: Default + PartialEq + Send + Sync + 'static,
 {
     let (value, set_value) = signal(T::default());
     let engine = engine.clone();
@@ -82,7 +83,10 @@ where
     while_shown(async move {
         let mut news = news.ready_chunks(64);
         while news.next().await.is_some() {
-            set_value.set(read(engine.clone()).await);
+            let now = read(engine.clone()).await;
+            if value.with_untracked(|before| *before != now) {
+                set_value.set(now);
+            }
         }
     });
     value

@@ -1,33 +1,16 @@
 //! Logging in as one of the demo's accounts, and out again.
 
 use leptos::{prelude::*, task::spawn_local};
+use sync_core::engine::SyncEngine;
 
-use crate::{device::database, glue::use_engine};
-
-const REMEMBERED: &str = "baby-log-account";
+use crate::{
+    device::database,
+    glue::use_engine,
+    memory::{ACCOUNT, remember},
+};
 
 /// The accounts that the demo's server knows.
 const ACCOUNTS: [&str; 3] = ["alice", "bob", "carol"];
-
-fn storage() -> Option<web_sys::Storage> {
-    web_sys::window()?.local_storage().ok()?
-}
-
-/// Who was logged in when the page was last open.
-pub(crate) fn remembered() -> Option<String> {
-    storage()?.get_item(REMEMBERED).ok()?
-}
-
-fn remember(name: Option<&str>) {
-    let Some(storage) = storage() else {
-        return;
-    };
-    // Where nothing can be remembered, the page asks again the next time.
-    let _ = match name {
-        Some(name) => storage.set_item(REMEMBERED, name),
-        None => storage.remove_item(REMEMBERED),
-    };
-}
 
 /// The demo's tokens are no secret.
 pub(crate) fn token_of(name: &str) -> String {
@@ -37,7 +20,7 @@ pub(crate) fn token_of(name: &str) -> String {
 #[component]
 pub(crate) fn Login(account: RwSignal<Option<String>>) -> impl IntoView {
     let log_in = move |name: &str| {
-        remember(Some(name));
+        remember(ACCOUNT, Some(name));
         account.set(Some(name.to_owned()));
     };
     view! {
@@ -57,37 +40,40 @@ pub(crate) fn Login(account: RwSignal<Option<String>>) -> impl IntoView {
     }
 }
 
-/// Sends what waits; what could not be sent is only given up if the user says so.
+/// Sends what waits and empties the database; says what would be lost by it.
+async fn leave(engine: &SyncEngine) -> Result<(), String> {
+    let drained = engine.drain().await.map_err(|error| error.to_string())?;
+    let unsent = drained.left.pending + drained.left.failed;
+    if unsent > 0 {
+        return Err(format!("Edits that are not on the server: {unsent}."));
+    }
+    // What the server has applied stays in the database until a pull has shown it.
+    engine.sync_now([]).await;
+    let wiped = engine.wipe(false).await;
+    wiped.map_err(|error| error.to_string())
+}
+
+/// What is not on the server is only given up if the user says so.
 #[component]
 pub(crate) fn LogOut(name: String, account: RwSignal<Option<String>>) -> impl IntoView {
     let engine = use_engine();
-    let (left, set_left) = signal(None::<String>);
+    let (refused, set_refused) = signal(None::<String>);
     let shown = format!("Log out {name}");
     let log_out = move |force: bool| {
         let engine = engine.clone();
         spawn_local(async move {
-            let waiting = if force {
-                None
+            let left = if force {
+                let wiped = engine.wipe(true).await;
+                wiped.map_err(|error| error.to_string())
             } else {
-                match engine.drain().await {
-                    Ok(report) if report.left.pending + report.left.failed == 0 => None,
-                    Ok(report) => Some(format!(
-                        "{} edits are not on the server.",
-                        report.left.pending + report.left.failed
-                    )),
-                    Err(error) => Some(error.to_string()),
-                }
+                leave(&engine).await
             };
-            if waiting.is_some() {
-                set_left.set(waiting);
-                return;
-            }
-            match engine.wipe(true).await {
+            match left {
                 Ok(()) => {
-                    remember(None);
+                    remember(ACCOUNT, None);
                     account.set(None);
                 }
-                Err(error) => set_left.set(Some(error.to_string())),
+                Err(error) => set_refused.set(Some(error)),
             }
         });
     };
@@ -95,14 +81,14 @@ pub(crate) fn LogOut(name: String, account: RwSignal<Option<String>>) -> impl In
     view! {
         <div class="logout" title=database(&name)>
             <button class="quiet" on:click=move |_| log_out(false)>{shown}</button>
-            {move || left.get().map(|why| {
+            {move || refused.get().map(|why| {
                 let force = force.clone();
                 view! {
                     <p role="alert" class="error">
                         {why} " "
-                        <button class="danger" on:click=move |_| force(true)>"Log out and lose them"</button>
+                        <button class="danger" on:click=move |_| force(true)>"Log out and lose it"</button>
                         " "
-                        <button class="quiet" on:click=move |_| set_left.set(None)>"Stay"</button>
+                        <button class="quiet" on:click=move |_| set_refused.set(None)>"Stay"</button>
                     </p>
                 }
             })}

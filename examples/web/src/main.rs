@@ -23,6 +23,8 @@ mod inspector;
 #[cfg(target_arch = "wasm32")]
 mod login;
 #[cfg(target_arch = "wasm32")]
+mod memory;
+#[cfg(target_arch = "wasm32")]
 mod records;
 #[cfg(target_arch = "wasm32")]
 mod status;

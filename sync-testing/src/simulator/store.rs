@@ -129,7 +129,8 @@ layered! { WatchedStore }
 impl Watch {
     /// Looks at what the transaction has left behind.
     fn look(&self, call: StoreCall) -> Result<(), StoreError> {
-        let after = Arc::new(Snapshot::read(&*self.store, self.disk.scopes)?);
+        let after = Snapshot::read(&*self.store, self.disk.scopes)?;
+        let after = Arc::new(after.sharing(&self.disk.held()));
         let before = {
             let mut state = lock(&self.disk.inner);
             state.changed = true;

@@ -139,7 +139,7 @@ fn verdict_text(verdict: &Verdict) -> String {
 /// What a transaction has changed.
 fn difference(call: StoreCall, before: &Snapshot, after: &Snapshot) -> String {
     let mut text = String::new();
-    for row in &after.records {
+    for row in after.records.iter() {
         let key = &row.key;
         if before.record(key) != Some(row) {
             let _ = write!(text, " {key} = {} {:?};", row.payload.as_str(), row.marks);
@@ -149,7 +149,7 @@ fn difference(call: StoreCall, before: &Snapshot, after: &Snapshot) -> String {
         let _ = write!(text, " {key} gone;");
     }
     let state = |entry: &Entry| format!("{} {:?}", short(&entry.mutation.id), entry.kind());
-    for entry in &after.entries {
+    for entry in after.entries.iter() {
         let was = before.entry(entry.mutation.id);
         if was.map(Entry::kind) != Some(entry.kind()) {
             let _ = write!(text, " {};", state(entry));
@@ -157,13 +157,14 @@ fn difference(call: StoreCall, before: &Snapshot, after: &Snapshot) -> String {
             let _ = write!(text, " {} sent;", short(&entry.mutation.id));
         }
     }
-    for entry in &before.entries {
+    for entry in before.entries.iter() {
         if after.entry(entry.mutation.id).is_none() {
             let _ = write!(text, " {} left;", short(&entry.mutation.id));
         }
     }
-    for (scope, row) in &after.scopes {
-        let was = before.scopes.get(scope);
+    for row in &after.scopes {
+        let scope = &row.scope;
+        let was = before.scope(scope);
         if was.map(|was| (&was.cursor, was.generation, &was.resync))
             != Some((&row.cursor, row.generation, &row.resync))
         {

@@ -147,7 +147,13 @@ impl Truth {
                 tab, before, after, ..
             } => {
                 self.synced(*tab, before, after);
-                self.stored(*tab, after);
+                let same_edits = after.shares_entries(before);
+                if !same_edits {
+                    self.edited(*tab, after);
+                }
+                if !same_edits || after.scopes != before.scopes {
+                    self.stored(*tab, after);
+                }
             }
             Seen::Read {
                 device,
@@ -220,8 +226,9 @@ impl Truth {
 
     /// A pull that has come to its end is proof of access, once the device has heard of it.
     fn synced(&mut self, tab: TabId, before: &Snapshot, after: &Snapshot) {
-        for (scope, row) in &after.scopes {
-            let then = before.scopes.get(scope).and_then(|row| row.synced_at);
+        for row in &after.scopes {
+            let scope = &row.scope;
+            let then = before.scope(scope).and_then(|row| row.synced_at);
             if row.synced_at.is_some()
                 && row.synced_at != then
                 && let Some(reads) = self.reads.get_mut(&(tab.device, scope.clone()))
@@ -231,29 +238,36 @@ impl Truth {
         }
     }
 
+    fn edited(&mut self, tab: TabId, after: &Snapshot) {
+        let device = tab.device;
+        self.pending.retain(|_, place| place.device != device);
+        for entry in after.entries.iter().filter(|entry| entry.is_pending()) {
+            let seq = entry.seq;
+            self.pending
+                .insert(entry.mutation.id, Place { device, seq });
+        }
+    }
+
     fn stored(&mut self, tab: TabId, after: &Snapshot) {
         let device = tab.device;
-        let pulled = |scope: &Scope| after.scopes.get(scope).is_some_and(|row| row.pulled);
+        let pulled = |scope: &Scope| after.scope(scope).is_some_and(|row| row.pulled);
         self.edited_unpulled.retain(|(of, _)| *of != device);
         let edited = after.entries.iter().map(|entry| &entry.mutation.key.scope);
         let unpulled = edited.filter(|scope| !pulled(scope));
         self.edited_unpulled
             .extend(unpulled.map(|scope| (device, scope.clone())));
         let hears = |scope: &Scope| {
-            let row = after.scopes.get(scope);
+            let row = after.scope(scope);
             row.is_some_and(|row| row.verdict_retention.is_some())
         };
         self.heard_retention
             .retain(|(of, scope), _| *of != device || hears(scope));
-        for scope in after.scopes.keys().filter(|scope| hears(scope)) {
-            let heard = self.heard_retention.entry((device, scope.clone()));
+        for row in &after.scopes {
+            if row.verdict_retention.is_none() {
+                continue;
+            }
+            let heard = self.heard_retention.entry((device, row.scope.clone()));
             heard.or_insert(self.now);
-        }
-        self.pending.retain(|_, place| place.device != device);
-        for entry in after.entries.iter().filter(|entry| entry.is_pending()) {
-            let seq = entry.seq;
-            self.pending
-                .insert(entry.mutation.id, Place { device, seq });
         }
     }
 }

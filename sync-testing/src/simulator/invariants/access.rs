@@ -32,9 +32,16 @@ impl Invariant for Access {
 
     fn see(&mut self, seen: &Seen<'_>, truth: &Truth) -> Result<(), String> {
         if let Seen::Stored {
-            tab, call, after, ..
+            tab,
+            call,
+            before,
+            after,
         } = seen
         {
+            // Whose they are is told as soon as they are there, or as soon as the database is somebody's.
+            if after.shares_entries(before) && !matches!(call, StoreCall::Wipe | StoreCall::Bind) {
+                return Ok(());
+            }
             return self.stored(*tab, *call, after, truth);
         }
         let Seen::Sent { tab, asked, .. } = seen else {
@@ -79,7 +86,7 @@ impl Access {
             return Err(format!("{tab}: a wipe has left {left} rows"));
         }
         if let Some(account) = truth.accounts.get(&tab.device) {
-            for entry in &after.entries {
+            for entry in after.entries.iter() {
                 self.owners
                     .entry(entry.mutation.id)
                     .or_insert_with(|| account.clone());

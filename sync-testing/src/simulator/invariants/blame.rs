@@ -79,8 +79,8 @@ impl Invariant for Blame {
             }
             Seen::Stored {
                 tab, before, after, ..
-            } => {
-                for entry in &after.entries {
+            } if !after.shares_entries(before) => {
+                for entry in after.entries.iter() {
                     let EntryState::Failed(failed) = &entry.state else {
                         continue;
                     };
@@ -127,7 +127,7 @@ impl Blame {
             FailReason::Forbidden => {
                 let reads = truth.reads.get(&(tab.device, key.scope.clone()));
                 let refused = reads.is_some_and(|reads| reads.refused_for() >= CONFIRMED);
-                let pulled = after.scopes.get(&key.scope).is_some_and(|row| row.pulled);
+                let pulled = after.scope(&key.scope).is_some_and(|row| row.pulled);
                 refused || (pulled && truth.was_ever(id, Decided::Forbidden))
             }
             FailReason::Poison => self
@@ -136,7 +136,7 @@ impl Blame {
                 .is_some_and(|suspect| suspect.refused >= ATTEMPTS && suspect.proven),
             FailReason::TooLarge => self.too_large.contains(&id),
             FailReason::OutcomeUnknown => {
-                let row = after.scopes.get(&key.scope);
+                let row = after.scope(&key.scope);
                 let keeps = row.and_then(|row| row.verdict_retention);
                 let keeps = keeps.unwrap_or(DEFAULT_VERDICT_RETENTION);
                 let is_old = |sent| failed.at.since(sent) > keeps;

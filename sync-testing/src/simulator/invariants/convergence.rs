@@ -26,7 +26,8 @@ impl Invariant for Convergence {
             return Ok(());
         };
         for (device, held) in *devices {
-            for (scope, row) in &held.scopes {
+            for row in &held.scopes {
+                let scope = &row.scope;
                 let reads = truth.reads.get(&(*device, scope.clone()));
                 if reads.is_some_and(|reads| !reads.may) || !row.pulled {
                     continue;

@@ -18,16 +18,24 @@ impl Invariant for Counts {
 
     fn see(&mut self, seen: &Seen<'_>, _: &Truth) -> Result<(), String> {
         match seen {
-            Seen::Looked { tab, counts, held } => equal(&format!("{tab} says"), *counts, held),
+            Seen::Looked { tab, counts, held } => {
+                equal(*counts, held).map_err(|what| format!("{tab} says {what}"))
+            }
+            Seen::Stored { before, after, .. }
+                if after.shares_entries(before) && after.counts == before.counts =>
+            {
+                Ok(())
+            }
             Seen::Stored {
                 tab, call, after, ..
-            } => equal(&format!("{tab} counts after {call:?}"), after.counts, after),
+            } => equal(after.counts, after)
+                .map_err(|what| format!("{tab} counts after {call:?} {what}")),
             _ => Ok(()),
         }
     }
 }
 
-fn equal(who: &str, said: store::Counts, held: &Snapshot) -> Result<(), String> {
+fn equal(said: store::Counts, held: &Snapshot) -> Result<(), String> {
     let count = |kind| {
         held.entries
             .iter()
@@ -42,5 +50,5 @@ fn equal(who: &str, said: store::Counts, held: &Snapshot) -> Result<(), String> 
     if said == counted {
         return Ok(());
     }
-    Err(format!("{who} {said:?}; there are {counted:?}"))
+    Err(format!("{said:?}; there are {counted:?}"))
 }

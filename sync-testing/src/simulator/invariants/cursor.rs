@@ -33,8 +33,9 @@ impl Invariant for Cursor {
         else {
             return Ok(());
         };
-        for (scope, row) in &after.scopes {
-            let was = before.scopes.get(scope);
+        for row in &after.scopes {
+            let scope = &row.scope;
+            let was = before.scope(scope);
             if was.and_then(|was| was.cursor.as_ref()) == row.cursor.as_ref() {
                 continue;
             }
@@ -55,7 +56,7 @@ fn holds_what_was_scanned(
     held: &Snapshot,
     truth: &Truth,
 ) -> Result<(), String> {
-    let (Some(row), Some(server)) = (held.scopes.get(scope), truth.server.scopes.get(scope)) else {
+    let (Some(row), Some(server)) = (held.scope(scope), truth.server.scopes.get(scope)) else {
         return Ok(());
     };
     // A page that was read before a restore may be applied after it: it is of another history.

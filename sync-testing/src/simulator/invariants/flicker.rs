@@ -50,11 +50,12 @@ impl Invariant for Flicker {
                 .retain(|(of, key), _| *of != device || after.record(key).is_some());
             return Ok(());
         }
-        let applied = before.entries.iter().filter(|entry| {
-            entry.is_pending()
-                && after
-                    .entry(entry.mutation.id)
-                    .is_none_or(|now| now.is_acknowledged())
+        if after.shares(before) {
+            return Ok(());
+        }
+        let applied = after.still(before).filter_map(|(was, now)| {
+            let settled = was.is_pending() && now.is_none_or(Entry::is_acknowledged);
+            settled.then_some(was)
         });
         let applied: Vec<&RecordKey> = applied
             .filter(|entry| self.applied(tab.device, entry, after, truth))
@@ -84,7 +85,7 @@ impl Flicker {
         if held.entries_of(key).any(later) {
             return false;
         }
-        let of_another_history = held.scopes.get(&key.scope).is_some_and(|row| {
+        let of_another_history = held.scope(&key.scope).is_some_and(|row| {
             row.epoch()
                 .is_some_and(|epoch| Some(epoch) != server.epoch.as_ref())
         });
@@ -115,7 +116,7 @@ impl Flicker {
             return Ok(());
         };
         // Of another history than the server's: what is older cannot be told.
-        let row = held.scopes.get(&key.scope);
+        let row = held.scope(&key.scope);
         if row
             .and_then(|row| row.epoch())
             .is_some_and(|epoch| Some(epoch) != server.epoch.as_ref())

@@ -40,7 +40,7 @@ impl Invariant for LaterEdit {
         match seen {
             Seen::Stored {
                 tab, before, after, ..
-            } => {
+            } if !after.shares_entries(before) => {
                 for entry in after.entries.iter().filter(|entry| entry.is_pending()) {
                     let id = entry.mutation.id;
                     let same = before

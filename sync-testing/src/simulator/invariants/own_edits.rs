@@ -50,7 +50,9 @@ impl Invariant for OwnEdits {
                 call: StoreCall::Purge | StoreCall::Wipe,
                 ..
             } => *self.losses.entry(tab.device).or_default() += 1,
-            Seen::Stored { tab, after, .. } if after.counts.failed > 0 => {
+            Seen::Stored {
+                tab, before, after, ..
+            } if after.counts.failed > 0 && !after.shares_entries(before) => {
                 for entry in after.entries.iter().filter(|entry| Entry::is_failed(entry)) {
                     self.doubtful
                         .insert((tab.device, entry.mutation.key.clone()));

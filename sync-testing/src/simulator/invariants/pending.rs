@@ -1,12 +1,14 @@
 //! What the app sees of a record is its last edit, be it waiting or set aside, and the record is marked so.
 
+use std::collections::BTreeMap;
+
 use sync_core::{
-    model::Op,
-    store::{Entry, EntryState, Marks},
+    model::{Op, RecordKey},
+    store::{Entry, EntryState, Marks, RecordRow},
 };
 
 use super::Invariant;
-use crate::simulator::{seen::Seen, snapshot::Snapshot, truth::Truth};
+use crate::simulator::{seen::Seen, truth::Truth};
 
 pub(crate) struct Pending;
 
@@ -21,20 +23,25 @@ impl Invariant for Pending {
 
     fn see(&mut self, seen: &Seen<'_>, _: &Truth) -> Result<(), String> {
         let Seen::Stored {
-            tab, call, after, ..
+            tab,
+            call,
+            before,
+            after,
         } = seen
         else {
             return Ok(());
         };
-        marked(after).map_err(|what| format!("{tab}: after {call:?} {what}"))?;
-        for (at, entry) in after.entries.iter().enumerate() {
-            let key = &entry.mutation.key;
-            let mut later = after.entries[at + 1..].iter();
-            if !shows(entry) || later.any(|later| later.mutation.key == *key) {
+        if after.shares(before) {
+            return Ok(());
+        }
+        let over = overlay(&after.entries);
+        marked(&after.records, &over).map_err(|what| format!("{tab}: after {call:?} {what}"))?;
+        for (key, Over { last, .. }) in &over {
+            if !shows(last) {
                 continue;
             }
             let shown = after.record(key).map(|row| &row.payload);
-            let edited = entry.mutation.op.payload();
+            let edited = last.mutation.op.payload();
             let same = match (shown, edited) {
                 (Some(shown), Some(edited)) => shown.same_json(edited),
                 (None, None) => true,
@@ -44,7 +51,7 @@ impl Invariant for Pending {
                 return Err(format!(
                     "{tab}: after {call:?} the view of {key} is {}, and the {} edit is {}",
                     shown.map_or("nothing", |p| p.as_str()),
-                    if entry.is_failed() {
+                    if last.is_failed() {
                         "failed"
                     } else {
                         "pending"
@@ -55,6 +62,25 @@ impl Invariant for Pending {
         }
         Ok(())
     }
+}
+
+/// What lies over a record.
+struct Over<'a> {
+    last: &'a Entry,
+    marks: Marks,
+}
+
+fn overlay(entries: &[Entry]) -> BTreeMap<&RecordKey, Over<'_>> {
+    let mut over: BTreeMap<&RecordKey, Over<'_>> = BTreeMap::new();
+    for entry in entries {
+        let of = over.entry(&entry.mutation.key).or_insert(Over {
+            last: entry,
+            marks: Marks::default(),
+        });
+        of.last = entry;
+        of.marks = of.marks.with(mark(entry));
+    }
+    over
 }
 
 /// Whether the view is what the entry has written, if none of its record follows. What an acknowledged one shows may
@@ -68,22 +94,13 @@ fn shows(entry: &Entry) -> bool {
 }
 
 /// Each record is marked for what lies over it, and for nothing else.
-fn marked(held: &Snapshot) -> Result<(), String> {
-    for entry in &held.entries {
-        let row = held.record(&entry.mutation.key);
-        if row.is_some_and(|row| !row.marks.contains(mark(entry))) {
-            let (id, key) = (entry.mutation.id, &entry.mutation.key);
-            return Err(format!("{key} is not marked for {id}"));
-        }
-    }
-    for row in &held.records {
+fn marked(rows: &[RecordRow], over: &BTreeMap<&RecordKey, Over<'_>>) -> Result<(), String> {
+    for row in rows {
         // Whether a record was revived is not told by its entries alone.
         let marks = row.marks.without(Marks::REVIVED);
-        if marks == Marks::default() {
-            continue;
-        }
-        let of = held.entries_of(&row.key).map(mark);
-        let expected = of.fold(Marks::default(), Marks::with);
+        let expected = over
+            .get(&row.key)
+            .map_or(Marks::default(), |over| over.marks);
         if marks != expected {
             return Err(format!(
                 "{} is marked as {marks:?}, and its edits are {expected:?}",

@@ -34,10 +34,15 @@ impl Invariant for Purge {
             return Ok(());
         };
         let raised = |scope: &&Scope| {
-            let of = |held: &Snapshot| held.scopes.get(*scope).map(|row| row.generation);
+            let of = |held: &Snapshot| held.scope(*scope).map(|row| row.generation);
             of(before) != of(after)
         };
-        let purged: Vec<&Scope> = after.scopes.keys().filter(raised).collect();
+        let purged: Vec<&Scope> = after
+            .scopes
+            .iter()
+            .map(|row| &row.scope)
+            .filter(raised)
+            .collect();
         let [purged] = purged.as_slice() else {
             return Err(format!("{tab}: a purge has reset {purged:?}"));
         };
@@ -54,7 +59,7 @@ impl Invariant for Purge {
         {
             return Err(format!("{tab}: a purge of {purged} has left something"));
         }
-        for entry in &before.entries {
+        for entry in before.entries.iter() {
             let unsynced = entry.mutation.key.scope == **purged && !entry.is_acknowledged();
             if unsynced && after.revoked(entry.mutation.id).is_none() {
                 return Err(format!(

@@ -54,8 +54,9 @@ impl Invariant for Resync {
                 before,
                 after,
             } => {
-                for (scope, row) in &after.scopes {
-                    let was = before.scopes.get(scope).map(|row| row.generation);
+                for row in &after.scopes {
+                    let scope = &row.scope;
+                    let was = before.scope(scope).map(|row| row.generation);
                     if was == Some(row.generation) {
                         continue;
                     }

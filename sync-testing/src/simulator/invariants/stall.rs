@@ -37,7 +37,8 @@ impl Invariant for Stall {
             if left.pending + left.acknowledged > choked {
                 return Err(format!("device {device} still has {left:?}"));
             }
-            for (scope, row) in &held.scopes {
+            for row in &held.scopes {
+                let scope = &row.scope;
                 let reads = truth.reads.get(&(*device, scope.clone()));
                 let may_read = reads.is_some_and(|reads| reads.may);
                 let head = truth

@@ -65,8 +65,11 @@ impl Invariant for Terminal {
                     let pending = after.entries.iter().filter(|entry| entry.is_pending());
                     self.enqueued.extend(pending.map(|entry| entry.mutation.id));
                 }
-                for entry in &before.entries {
-                    match after.entry(entry.mutation.id) {
+                if after.shares_entries(before) {
+                    return Ok(());
+                }
+                for (entry, now) in after.still(before) {
+                    match now {
                         Some(now) => {
                             changed(*tab, *call, entry, now, after, truth)?;
                             merged(*tab, *call, entry, now, before)?;
@@ -177,7 +180,7 @@ fn is_of_lost_history(entry: &Entry, before: &Snapshot, after: &Snapshot, truth:
     let Some(server) = truth.server.scopes.get(scope) else {
         return false;
     };
-    let row = after.scopes.get(scope);
+    let row = after.scope(scope);
     let knows =
         row.is_some_and(|row| row.epoch().is_some() && row.epoch() == server.epoch.as_ref());
     let is_applied = |entry: &Entry| server.applied.contains_key(&entry.mutation.id);
@@ -193,10 +196,13 @@ fn merged(
     now: &Entry,
     before: &Snapshot,
 ) -> Result<(), String> {
+    if call != StoreCall::Enqueue || was.mutation.op == now.mutation.op {
+        return Ok(());
+    }
     let (id, scope) = (was.mutation.id, &was.mutation.key.scope);
     let of_scope = |entry: &&Entry| entry.is_pending() && entry.mutation.key.scope == *scope;
     let is_last = before.entries.iter().rfind(of_scope) == Some(was);
-    if call != StoreCall::Enqueue || was.mutation.op == now.mutation.op || is_last {
+    if is_last {
         return Ok(());
     }
     Err(format!(

@@ -60,7 +60,14 @@ impl Invariant for Told {
             return Ok(());
         }
         match seen {
-            Seen::Stored { tab, after, .. } => self.stored(*tab, after, truth),
+            Seen::Stored {
+                tab, before, after, ..
+            } => {
+                if !after.shares_entries(before) {
+                    self.edited(*tab, after, truth);
+                }
+                self.stored(*tab, after, truth)
+            }
             Seen::Decided { request, answer } => {
                 for (sent, answer) in request.mutations.iter().zip(&answer.answers) {
                     if let Verdict::Applied {
@@ -109,10 +116,10 @@ impl Told {
         self.due.insert(loser, due);
     }
 
-    fn stored(&mut self, tab: TabId, held: &Snapshot, truth: &Truth) -> Result<(), String> {
+    fn edited(&mut self, tab: TabId, held: &Snapshot, truth: &Truth) {
         let device = tab.device;
         for entry in held.entries.iter().filter(|entry| entry.is_pending()) {
-            let row = held.scopes.get(&entry.mutation.key.scope);
+            let row = held.scope(&entry.mutation.key.scope);
             if let (Some(account), Some(row)) = (truth.accounts.get(&device), row) {
                 let author = (device, account.clone(), row.generation);
                 self.authors.entry(entry.mutation.id).or_insert(author);
@@ -120,7 +127,12 @@ impl Told {
         }
         let failed = held.entries.iter().filter(|entry| entry.is_failed());
         self.set_aside.extend(failed.map(|entry| entry.mutation.id));
-        for (scope, row) in &held.scopes {
+    }
+
+    fn stored(&mut self, tab: TabId, held: &Snapshot, truth: &Truth) -> Result<(), String> {
+        let device = tab.device;
+        for row in &held.scopes {
+            let scope = &row.scope;
             let known = (row.generation, row.drained);
             self.known.insert((device, scope.clone()), known);
         }
@@ -129,7 +141,7 @@ impl Told {
             if due.device != device {
                 return true;
             }
-            let row = held.scopes.get(&due.key.scope);
+            let row = held.scope(&due.key.scope);
             let Some(row) = row.filter(|row| row.generation == due.generation) else {
                 return false;
             };

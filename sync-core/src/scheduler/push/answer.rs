@@ -86,7 +86,7 @@ impl Pushes {
         self.backoff.reset();
         self.batch.answered(&cx.settings);
         self.failing = None;
-        let mut settled = 0_usize;
+        let (mut settled, mut rest_wanted) = (0_usize, false);
         for Sent { id, key } in sent {
             let scope = &key.scope;
             let outcome = outcome_of(*id);
@@ -97,6 +97,8 @@ impl Pushes {
                         self.settled.insert(scope.detached());
                     }
                     if let Some(hold) = self.holds.get_mut(scope) {
+                        // Its backoff would have brought the rest of it back; a narrowed one comes by itself.
+                        rest_wanted |= hold.narrowed.is_none() && hold.backoff.until().is_some();
                         hold.backoff.reset();
                     }
                 }
@@ -123,6 +125,9 @@ impl Pushes {
             {
                 narrowed.clear(*id);
             }
+        }
+        if rest_wanted {
+            self.want(now);
         }
         if settled == 0 {
             // However many scopes are put off, one answer after the other.

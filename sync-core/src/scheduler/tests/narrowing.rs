@@ -19,6 +19,32 @@ fn set_aside(world: &World) -> Vec<u128> {
 }
 
 #[test]
+fn what_follows_a_proof_in_its_scope_is_sent_though_the_scope_was_put_off() {
+    let mut rig = Rig::settled(&["a", "b"]);
+    rig.feed(Event::Enqueued);
+    let (of_a, of_b) = ([sent(1, "a"), sent(2, "a"), sent(3, "a")], [sent(4, "b")]);
+    rig.push_fails(Kind::BadRequest, &[&of_a[..], &of_b].concat());
+    assert_eq!(rig.pass(500), ["push only a"]);
+    let put_off = Outcome::Retry {
+        after: None,
+        resync: false,
+    };
+    let outcomes = [
+        (id(1), Outcome::Settled),
+        (id(2), put_off),
+        (id(3), put_off),
+    ];
+    let end = answered_each(&of_a, &outcomes);
+    assert_eq!(rig.push_ends(end), ["push not a not b"]);
+    assert_eq!(rig.push_nothing(), ["push only b"]);
+    assert_eq!(rig.pass(3_000), none());
+    assert_eq!(rig.push_fails(Kind::BadRequest, &of_b), none());
+    assert_eq!(rig.pass(500), ["push not b max 1"], "the proof");
+    let end = answered(&of_a[1..2], Outcome::Settled);
+    assert_eq!(rig.push_ends(end), ["push not b"], "the third of a");
+}
+
+#[test]
 fn a_refused_batch_is_narrowed_down_to_scopes_and_then_to_single_mutations() {
     let mut rig = Rig::settled(&["a", "b"]);
     rig.feed(Event::Enqueued);

@@ -1,9 +1,9 @@
 //! Stores with a layer around another one, through which every call goes.
 
-use std::pin::Pin;
+use std::{pin::Pin, sync::Arc};
 
 use async_trait::async_trait;
-use sync_core::error::StoreError;
+use sync_core::{coordination::Leadership, error::StoreError};
 
 /// The calls of a store that change it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,6 +55,11 @@ pub(crate) trait Layer: Send + Sync + 'static {
     fn last<'a, T: Send + 'a>(&'a self, method: &'static str, next: Next<'a, T>) -> Next<'a, T> {
         let _ = method;
         next
+    }
+
+    /// What lets one engine lead, given what the store has for that.
+    fn leadership(&self, inner: Arc<dyn Leadership>) -> Arc<dyn Leadership> {
+        inner
     }
 }
 
@@ -112,7 +117,7 @@ macro_rules! layered {
 
             impl Coordination for $store {
                 fn leadership(&self) -> Arc<dyn Leadership> {
-                    self.inner.leadership()
+                    self.layer.leadership(self.inner.leadership())
                 }
 
                 fn peers(&self) -> Arc<dyn Peers> {

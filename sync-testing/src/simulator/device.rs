@@ -18,7 +18,8 @@ use sync_core::{
 };
 
 use super::{
-    executor::Process,
+    executor::{Executor, Process},
+    lease::RowLease,
     network::{Line, Link},
     plan::{ACCOUNTS, DevicePart, SCOPES, TYPES},
     seen::{Seen, TabId},
@@ -36,6 +37,7 @@ pub(crate) struct Device {
     pub(crate) clock: DeviceClock,
     pub(crate) tabs: Vec<Option<Tab>>,
     online: bool,
+    executor: Executor,
     entropy: Arc<SeededEntropy>,
 }
 
@@ -84,7 +86,13 @@ impl Device {
             number,
             account: Account::from(ACCOUNTS[part.account]),
             newest: part.newest,
-            disk: Disk::new(world.executor.clone(), world.recorder.clone(), cast.scopes),
+            disk: Disk::new(
+                world.executor.clone(),
+                world.recorder.clone(),
+                cast.scopes,
+                (world.lends && part.tabs > 1).then(RowLease::default),
+            ),
+            executor: world.executor.clone(),
             line: Line::new(cast.latency),
             clock: DeviceClock {
                 world: world.executor.clock.clone(),
@@ -164,6 +172,17 @@ impl Device {
         if let Some(tab) = self.tabs[tab].take() {
             world.executor.kill(tab.process);
         }
+    }
+
+    /// An engine that runs, and is not frozen.
+    pub(crate) fn awake(&self, tab: usize) -> Option<&Tab> {
+        let tab = self.tabs[tab].as_ref();
+        tab.filter(|tab| !self.executor.is_frozen(tab.process))
+    }
+
+    pub(crate) fn awake_mut(&mut self, tab: usize) -> Option<&mut Tab> {
+        let tab = self.tabs[tab].as_mut();
+        tab.filter(|tab| !self.executor.is_frozen(tab.process))
     }
 
     /// Whether its user sees none of its engines.

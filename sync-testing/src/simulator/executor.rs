@@ -41,6 +41,8 @@ struct Shared {
     tasks: Mutex<BTreeMap<u64, Task>>,
     /// Processes that have died while a task of theirs was polled.
     dying: Mutex<Vec<Process>>,
+    /// Processes that are not polled, and those of their tasks that would be.
+    frozen: Mutex<BTreeMap<Process, Vec<u64>>>,
     next: Mutex<u64>,
     /// The polls since time has last passed.
     polls: AtomicU32,
@@ -85,6 +87,7 @@ impl Executor {
                 ready: Arc::default(),
                 tasks: Mutex::default(),
                 dying: Mutex::default(),
+                frozen: Mutex::default(),
                 next: Mutex::new(1),
                 polls: AtomicU32::new(0),
                 dice: Dice::new(seed, 1),
@@ -100,6 +103,31 @@ impl Executor {
     /// Ends a process: its tasks are dropped where they stand.
     pub(crate) fn kill(&self, process: Process) {
         lock(&self.shared.dying).push(process);
+    }
+
+    /// Polls none of a process's tasks up to this time.
+    pub(crate) fn freeze(&self, process: Process, until: Time) {
+        lock(&self.shared.frozen).entry(process).or_default();
+        let executor = self.clone();
+        let thaw = async move {
+            executor.clock.sleep_until(until).await;
+            executor.thaw(process);
+        };
+        self.spawn(NETWORK, Box::pin(thaw));
+    }
+
+    pub(crate) fn is_frozen(&self, process: Process) -> bool {
+        lock(&self.shared.frozen).contains_key(&process)
+    }
+
+    fn thaw(&self, process: Process) {
+        let held_back = lock(&self.shared.frozen).remove(&process);
+        lock(&self.shared.ready).extend(held_back.into_iter().flatten());
+    }
+
+    pub(crate) fn thaw_all(&self) {
+        let frozen = std::mem::take(&mut *lock(&self.shared.frozen));
+        lock(&self.shared.ready).extend(frozen.into_values().flatten());
     }
 
     /// A fresh name for a process.
@@ -233,6 +261,10 @@ impl Executor {
 
     fn poll(&self, id: u64) {
         let Some((mut future, wake)) = lock(&self.shared.tasks).get_mut(&id).and_then(|task| {
+            if let Some(held_back) = lock(&self.shared.frozen).get_mut(&task.process) {
+                held_back.push(id);
+                return None;
+            }
             let future = task.future.take()?;
             Some((future, Arc::clone(&task.wake)))
         }) else {
@@ -260,6 +292,7 @@ impl Executor {
             return;
         }
         lock(&self.shared.spawned).retain(|(process, _)| !dying.contains(process));
+        lock(&self.shared.frozen).retain(|process, _| !dying.contains(process));
         let mut tasks = lock(&self.shared.tasks);
         let dead: Vec<u64> = tasks
             .iter()

@@ -24,6 +24,7 @@ mod device;
 mod dice;
 mod executor;
 mod invariants;
+mod lease;
 mod network;
 mod plan;
 mod seen;
@@ -70,6 +71,8 @@ type Servers = dyn Fn(&Circumstances) -> Arc<dyn Backend> + Send + Sync;
 pub struct Simulation {
     steps: usize,
     stores: Arc<Stores>,
+    /// Whether the stores have no lease of their own that runs out.
+    lends: bool,
     servers: Arc<Servers>,
 }
 
@@ -104,6 +107,7 @@ impl Simulation {
         Self {
             steps: 150,
             stores: Arc::new(|_| Arc::new(Memory::default())),
+            lends: true,
             servers: Arc::new(|of| Arc::new(Own::new(of))),
         }
     }
@@ -123,6 +127,7 @@ impl Simulation {
         stores: impl Fn(u64) -> S + Send + Sync + 'static,
     ) -> Self {
         self.stores = Arc::new(move |seed| Arc::new(stores(seed)));
+        self.lends = false;
         self
     }
 
@@ -173,7 +178,8 @@ impl Simulation {
 
     fn follow(&self, plan: Plan, trace: bool) -> Result<Outcome, SimError> {
         let (seed, operations) = (plan.seed, plan.operations());
-        let mut world = World::new(plan, (self.stores)(seed), &*self.servers, trace);
+        let subject = (self.stores)(seed);
+        let mut world = World::new(plan, subject, self.lends, &*self.servers, trace);
         let run = panic::catch_unwind(AssertUnwindSafe(|| world.run()));
         match run {
             Ok(ended) => ended?,

@@ -109,6 +109,8 @@ acts! {
     Visible(bool) = "app: hide or show",
     /// The app is killed and started again.
     Restart = "app: restart",
+    /// An engine's process is suspended, for this long.
+    Freeze(Duration) = "app: frozen for a while",
     /// Logs out and in again, as another account.
     Relogin(bool) = "app: log out and in",
     /// The app comes to know all entity types.
@@ -158,9 +160,12 @@ impl Plan {
         let dice = Dice::new(seed, 0);
         let cast = Cast::draw(&dice);
         let mood = Mood::draw(&dice);
-        let steps = (0..steps as u64)
-            .map(|id| Step::draw(id, &cast, &mood, &dice))
-            .collect();
+        let deck = Deck {
+            cast: &cast,
+            mood: &mood,
+            dice: &dice,
+        };
+        let steps = (0..steps as u64).map(|id| deck.step(id)).collect();
         Self { seed, cast, steps }
     }
 
@@ -224,49 +229,86 @@ impl Cast {
 /// What a history is rich in: each leaves most of what can happen out, so that what is left meets more often.
 struct Mood {
     /// What may happen, each as often as it is in the list.
-    hat: Vec<usize>,
+    hat: Vec<Draw>,
     pauses: Vec<u64>,
     /// How many records the edits are spread over.
     kinds: usize,
     ids: usize,
 }
 
+/// Draws what exactly happens.
+type Draw = fn(&Deck<'_>) -> Act;
+
+/// What all histories are about, and how often.
+const EDITS: [(usize, Draw); 3] = [
+    (45, |deck| Act::Write(deck.slot())),
+    (9, |deck| Act::Delete(deck.slot())),
+    (6, |deck| {
+        let count = 2 + deck.dice.below(2);
+        Act::WriteTogether((0..count).map(|_| deck.slot()).collect())
+    }),
+];
+
 /// How often each thing happens beside edits, where it happens at all.
-const ODDITIES: [(usize, usize); 24] = [
-    (3, 3),
-    (4, 6),
-    (5, 4),
-    (6, 4),
-    (7, 4),
-    (8, 5),
-    (9, 1),
-    (10, 2),
-    (11, 4),
-    (12, 2),
-    (13, 3),
-    (14, 8),
-    (15, 6),
-    (16, 5),
-    (17, 16),
-    (18, 3),
-    (19, 10),
-    (20, 3),
-    (21, 3),
-    (22, 4),
-    (23, 2),
-    (24, 6),
-    (25, 3),
-    (26, 5),
+const ODDITIES: [(usize, Draw); 25] = [
+    (3, |deck| Act::UpdateWith(deck.slot())),
+    (6, |_| Act::Read),
+    (4, |_| Act::SyncNow),
+    (4, |deck| Act::Activate(deck.scope(), deck.dice.chance(60))),
+    (4, |deck| Act::Visible(deck.dice.chance(50))),
+    (5, |_| Act::Restart),
+    (6, |deck| Act::Freeze(deck.millis(&[500, 9_000, 40_000]))),
+    (1, |deck| Act::Relogin(deck.dice.chance(50))),
+    (2, |_| Act::Upgrade),
+    (4, |deck| Act::DecideFailed(deck.dice.chance(50))),
+    (2, |_| Act::Acknowledge),
+    (3, |_| Act::Resume),
+    (8, |deck| Act::Online(deck.dice.chance(50))),
+    (6, |deck| Act::Reachable(deck.dice.chance(50))),
+    (5, |deck| {
+        Act::Latency(deck.millis(&[0, 20, 400, 4_000, 20_000]))
+    }),
+    (16, |deck| Act::Fault(RequestFault::draw(deck.dice))),
+    (3, |deck| Act::Poke(deck.scope())),
+    (10, |deck| {
+        Act::Crash(crash_point(deck.dice), deck.dice.chance(50))
+    }),
+    (3, |deck| Act::DiskFull(deck.millis(&[1_000, 8_000]))),
+    (3, |deck| {
+        Act::ClockJump(deck.dice.one_of(&[-3_600_000, -1_000, 1_000, 3_600_000]))
+    }),
+    (4, |deck| {
+        Act::ServerDown(deck.millis(&[1_000, 10_000, 60_000]))
+    }),
+    (2, |_| Act::ServerRestart),
+    (6, |deck| {
+        if deck.dice.chance(50) {
+            Act::Backup
+        } else {
+            Act::Restore
+        }
+    }),
+    (3, |_| Act::Compact),
+    (5, |deck| {
+        if !deck.dice.chance(60) {
+            return Act::Choke(deck.dice.chance(70).then(|| deck.slot()));
+        }
+        let roles = [None, None, Some(Role::Viewer), Some(Role::Editor)];
+        let role = deck.dice.one_of(&roles);
+        Act::Grant(deck.scope(), 1 + deck.dice.below(ACCOUNTS.len() - 1), role)
+    }),
 ];
 
 impl Mood {
     fn draw(dice: &Dice) -> Self {
-        let mut hat = vec![0; 45];
-        hat.extend([1; 9]);
-        hat.extend([2; 6]);
-        for (what, often) in ODDITIES {
+        let mut hat = Vec::new();
+        let mut put = |often, what| hat.extend(std::iter::repeat_n(what, often));
+        for (often, edit) in EDITS {
+            put(often, edit);
+        }
+        for (often, oddity) in ODDITIES {
             if dice.chance(45) {
-                hat.extend(std::iter::repeat_n(what, often));
+                put(often, oddity);
             }
         }
         Self {
@@ -282,58 +324,38 @@ impl Mood {
     }
 }
 
-impl Step {
-    fn draw(id: u64, cast: &Cast, mood: &Mood, dice: &Dice) -> Self {
-        let device = dice.below(cast.devices.len());
-        let slot = || Slot {
-            scope: dice.below(cast.scopes),
-            kind: dice.below(mood.kinds),
-            id: dice.below(mood.ids),
-        };
-        let millis = |of: &[u64]| Duration::from_millis(dice.one_of(of));
-        let act = match dice.one_of(&mood.hat) {
-            0 => Act::Write(slot()),
-            1 => Act::Delete(slot()),
-            2 => Act::WriteTogether((0..2 + dice.below(2)).map(|_| slot()).collect()),
-            3 => Act::UpdateWith(slot()),
-            4 => Act::Read,
-            5 => Act::SyncNow,
-            6 => Act::Activate(dice.below(cast.scopes), dice.chance(60)),
-            7 => Act::Visible(dice.chance(50)),
-            8 => Act::Restart,
-            9 => Act::Relogin(dice.chance(50)),
-            10 => Act::Upgrade,
-            11 => Act::DecideFailed(dice.chance(50)),
-            12 => Act::Acknowledge,
-            13 => Act::Resume,
-            14 => Act::Online(dice.chance(50)),
-            15 => Act::Reachable(dice.chance(50)),
-            16 => Act::Latency(millis(&[0, 20, 400, 4_000, 20_000])),
-            17 => Act::Fault(RequestFault::draw(dice)),
-            18 => Act::Poke(dice.below(cast.scopes)),
-            19 => Act::Crash(crash_point(dice), dice.chance(50)),
-            20 => Act::DiskFull(millis(&[1_000, 8_000])),
-            21 => Act::ClockJump(dice.one_of(&[-3_600_000, -1_000, 1_000, 3_600_000])),
-            22 => Act::ServerDown(millis(&[1_000, 10_000, 60_000])),
-            23 => Act::ServerRestart,
-            24 if dice.chance(50) => Act::Backup,
-            24 => Act::Restore,
-            25 => Act::Compact,
-            _ if dice.chance(60) => {
-                let role = dice.one_of(&[None, None, Some(Role::Viewer), Some(Role::Editor)]);
-                Act::Grant(
-                    dice.below(cast.scopes),
-                    1 + dice.below(ACCOUNTS.len() - 1),
-                    role,
-                )
-            }
-            _ => Act::Choke(dice.chance(70).then(slot)),
-        };
-        Self {
+/// What a step is drawn from.
+struct Deck<'a> {
+    cast: &'a Cast,
+    mood: &'a Mood,
+    dice: &'a Dice,
+}
+
+impl Deck<'_> {
+    fn slot(&self) -> Slot {
+        Slot {
+            scope: self.scope(),
+            kind: self.dice.below(self.mood.kinds),
+            id: self.dice.below(self.mood.ids),
+        }
+    }
+
+    fn scope(&self) -> usize {
+        self.dice.below(self.cast.scopes)
+    }
+
+    fn millis(&self, of: &[u64]) -> Duration {
+        Duration::from_millis(self.dice.one_of(of))
+    }
+
+    fn step(&self, id: u64) -> Step {
+        let device = self.dice.below(self.cast.devices.len());
+        let act = self.dice.one_of(&self.mood.hat)(self);
+        Step {
             id,
-            after: millis(&mood.pauses),
+            after: self.millis(&self.mood.pauses),
             device,
-            tab: dice.below(cast.devices[device].tabs),
+            tab: self.dice.below(self.cast.devices[device].tabs),
             act,
         }
     }

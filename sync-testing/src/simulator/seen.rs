@@ -103,6 +103,8 @@ pub(crate) enum Seen<'a> {
         account: &'a Account,
         role: Option<Role>,
     },
+    /// An engine is frozen, up to this time.
+    Froze { tab: TabId, until: Time },
     /// The server was backed up.
     BackedUp,
     /// The server was restored, and has begun a new epoch.

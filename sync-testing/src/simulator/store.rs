@@ -3,10 +3,12 @@
 use std::{
     fmt,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use sync_core::{
+    coordination::Leadership,
     error::{StoreError, StoreErrorKind},
     store::Store,
     time::{Clock, Time},
@@ -14,6 +16,7 @@ use sync_core::{
 
 use super::{
     executor::{Executor, Process, lock},
+    lease::RowLease,
     seen::{Recorder, Seen, TabId},
     snapshot::Snapshot,
 };
@@ -26,6 +29,8 @@ pub(crate) struct Disk {
     executor: Executor,
     recorder: Recorder,
     scopes: usize,
+    /// For who opens it, where its stores have none that runs out.
+    lease: Option<RowLease>,
 }
 
 struct DiskState {
@@ -39,7 +44,12 @@ struct DiskState {
 }
 
 impl Disk {
-    pub(crate) fn new(executor: Executor, recorder: Recorder, scopes: usize) -> Self {
+    pub(crate) fn new(
+        executor: Executor,
+        recorder: Recorder,
+        scopes: usize,
+        lease: Option<RowLease>,
+    ) -> Self {
         Self {
             inner: Arc::new(Mutex::new(DiskState {
                 held: Arc::default(),
@@ -51,6 +61,7 @@ impl Disk {
             executor,
             recorder,
             scopes,
+            lease,
         }
     }
 
@@ -189,6 +200,27 @@ impl Layer for Watch {
             self.disk.executor.give_way().await;
         }
         outcome
+    }
+
+    fn last<'a, T: Send + 'a>(&'a self, method: &'static str, next: Next<'a, T>) -> Next<'a, T> {
+        // What was read may be old by the time that something is made of it.
+        if method != "get" || self.disk.executor.draw(4) != 0 {
+            return next;
+        }
+        Box::pin(async move {
+            let read = next.await;
+            let executor = &self.disk.executor;
+            let late = Duration::from_millis(executor.draw(300) as u64);
+            executor.clock.sleep_until(executor.clock.now() + late).await;
+            read
+        })
+    }
+
+    fn leadership(&self, inner: Arc<dyn Leadership>) -> Arc<dyn Leadership> {
+        match &self.disk.lease {
+            Some(lease) => Arc::new(lease.clone()),
+            None => inner,
+        }
     }
 }
 

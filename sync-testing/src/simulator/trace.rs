@@ -77,6 +77,9 @@ impl Trace {
                 account,
                 role,
             } => format!("   server: {account} has {role:?} in {scope}"),
+            Seen::Froze { tab, until } => {
+                format!("   {tab} is frozen until {} ms", until.as_millis())
+            }
             Seen::BackedUp => "   server: backed up".to_owned(),
             Seen::Restored => "   server: restored".to_owned(),
             Seen::Arrived { .. } | Seen::Looked { .. } => return,

@@ -2,6 +2,7 @@
 
 mod access;
 mod blame;
+mod built_on;
 mod convergence;
 mod counts;
 mod cursor;
@@ -46,6 +47,7 @@ pub(crate) fn all() -> Vec<Box<dyn Invariant>> {
     vec![
         Box::new(access::Access::default()),
         Box::new(blame::Blame::default()),
+        Box::new(built_on::BuiltOn),
         Box::new(convergence::Convergence),
         Box::new(counts::Counts),
         Box::new(cursor::Cursor),

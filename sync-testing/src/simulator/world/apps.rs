@@ -18,7 +18,7 @@ use crate::simulator::{
 impl World {
     /// The app writes or deletes, as an app of its age does: what it does not know, it does not touch.
     pub(super) fn write(&mut self, device: &mut Device, tab: usize, slots: &[Slot], delete: bool) {
-        let Some(Tab { engine, .. }) = device.tabs[tab].as_ref() else {
+        let Some(Tab { engine, .. }) = device.awake(tab) else {
             return;
         };
         let slots: Vec<Slot> = slots
@@ -135,7 +135,7 @@ impl World {
     }
 
     pub(super) fn update_with(&mut self, device: &mut Device, tab: usize, slot: Slot) {
-        let Some(Tab { engine, .. }) = device.tabs[tab].as_ref() else {
+        let Some(Tab { engine, .. }) = device.awake(tab) else {
             return;
         };
         let scope = engine.scope(SCOPES[slot.scope]);
@@ -144,7 +144,7 @@ impl World {
         let outcome = self.app_on(
             device,
             scope.update_with(key.entity_id.as_str().to_owned(), |feed: &mut Feed| {
-                feed.n = n
+                feed.on = Some(std::mem::replace(&mut feed.n, n));
             }),
         );
         if let Some(Ok(Some(written))) = outcome
@@ -163,7 +163,7 @@ impl World {
     }
 
     pub(super) fn read(&self, device: &Device, tab: usize) {
-        let Some(Tab { engine, .. }) = device.tabs[tab].as_ref() else {
+        let Some(Tab { engine, .. }) = device.awake(tab) else {
             return;
         };
         let held = device.disk.held();
@@ -200,7 +200,7 @@ impl World {
         force: bool,
         id: u64,
     ) -> Result<(), SimError> {
-        let Some(Tab { engine, .. }) = device.tabs[0].as_ref() else {
+        let Some(Tab { engine, .. }) = device.awake(0) else {
             return Ok(());
         };
         let engine = engine.clone();
@@ -219,7 +219,7 @@ impl World {
     }
 
     pub(super) fn decide_failed(&self, device: &Device, tab: usize, retry: bool) {
-        let Some(Tab { engine, .. }) = device.tabs[tab].as_ref() else {
+        let Some(Tab { engine, .. }) = device.awake(tab) else {
             return;
         };
         let held = device.disk.held();
@@ -237,7 +237,7 @@ impl World {
     }
 
     pub(super) fn acknowledge(&self, device: &Device, tab: usize) {
-        let Some(Tab { engine, .. }) = device.tabs[tab].as_ref() else {
+        let Some(Tab { engine, .. }) = device.awake(tab) else {
             return;
         };
         let held = device.disk.held();
@@ -291,6 +291,9 @@ struct Feed {
     #[serde(skip)]
     id: String,
     n: u64,
+    /// The edit that this one was made of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on: Option<u64>,
 }
 
 impl Entity for Feed {

@@ -44,6 +44,8 @@ pub(crate) struct World {
     pub(crate) recorder: Recorder,
     pub(crate) network: Network,
     subject: Arc<dyn Subject>,
+    /// Whether the databases need a lease of the world's.
+    pub(crate) lends: bool,
     /// Whether the server has a backup that it was not restored from.
     backed_up: bool,
     /// No two edits write the same.
@@ -54,6 +56,7 @@ impl World {
     pub(crate) fn new(
         plan: Plan,
         subject: Arc<dyn Subject>,
+        lends: bool,
         serve: &dyn Fn(&Circumstances) -> Arc<dyn Backend>,
         trace: bool,
     ) -> Self {
@@ -77,6 +80,7 @@ impl World {
             executor,
             recorder,
             subject,
+            lends,
             backed_up: false,
             written: 0,
         };
@@ -209,8 +213,10 @@ impl World {
                 continue;
             }
             let held = device.disk.held();
-            for (number, tab) in device.tabs.iter().enumerate() {
-                let Some(tab) = tab else { continue };
+            for number in 0..device.tabs.len() {
+                let Some(tab) = device.awake(number) else {
+                    continue;
+                };
                 let Some(Ok(status)) = self.app(tab.engine.status()) else {
                     continue;
                 };
@@ -230,6 +236,7 @@ impl World {
     /// stay so until what their users have written has reached the server.
     fn settle(&mut self, devices: &mut [Device]) -> Result<(), SimError> {
         self.network.heal();
+        self.executor.thaw_all();
         for device in devices.iter_mut() {
             device.disk.heal();
             device.line.heal();
@@ -310,18 +317,18 @@ impl World {
             Act::UpdateWith(slot) => self.update_with(&mut devices[at], step.tab, *slot),
             Act::Read => self.read(&devices[at], step.tab),
             Act::SyncNow => {
-                if let Some(tab) = &devices[at].tabs[step.tab] {
+                if let Some(tab) = devices[at].awake(step.tab) {
                     // Polled once, it is asked for; nobody waits for the report.
                     let _ = tab.engine.sync_now([]).now_or_never();
                 }
             }
             Act::Activate(scope, on) => {
-                if let Some(tab) = &mut devices[at].tabs[step.tab] {
+                if let Some(tab) = devices[at].awake_mut(step.tab) {
                     tab.activate(*scope, *on);
                 }
             }
             Act::Visible(visible) => {
-                if let Some(tab) = &mut devices[at].tabs[step.tab] {
+                if let Some(tab) = devices[at].awake_mut(step.tab) {
                     tab.set_visible(*visible);
                 }
             }
@@ -330,13 +337,14 @@ impl World {
                 self.executor.run_ready();
                 self.start_all(&mut devices[at])?;
             }
+            Act::Freeze(time) => self.freeze(&devices[at], step.tab, *time),
             Act::Relogin(force) => self.relogin(&mut devices[at], *force, step.id)?,
             Act::Upgrade => devices[at].newest = true,
             Act::DecideFailed(retry) => self.decide_failed(&devices[at], step.tab, *retry),
             Act::Acknowledge => self.acknowledge(&devices[at], step.tab),
             Act::Resume => {
                 devices[at].line.renew_token();
-                if let Some(tab) = &devices[at].tabs[step.tab] {
+                if let Some(tab) = devices[at].awake(step.tab) {
                     tab.engine.resume();
                 }
             }
@@ -345,7 +353,7 @@ impl World {
             Act::Latency(latency) => devices[at].line.set_latency(*latency),
             Act::Fault(fault) => devices[at].line.fail_next(*fault),
             Act::Poke(scope) => {
-                if let Some(tab) = &devices[at].tabs[step.tab] {
+                if let Some(tab) = devices[at].awake(step.tab) {
                     tab.engine.poke(SCOPES[*scope]);
                 }
             }
@@ -368,6 +376,19 @@ impl World {
             Act::Choke(slot) => self.network.choke_on(slot.map(key)),
         }
         Ok(())
+    }
+
+    /// The system suspends an engine's process, or the browser its tab. What it waits for comes meanwhile.
+    fn freeze(&self, device: &Device, tab: usize, time: Duration) {
+        if let Some(Tab { process, .. }) = device.awake(tab) {
+            let until = self.executor.clock.now() + time;
+            self.executor.freeze(*process, until);
+            let tab = TabId {
+                device: device.number,
+                tab,
+            };
+            self.recorder.see(&Seen::Froze { tab, until });
+        }
     }
 
     fn restore(&mut self) {

@@ -93,6 +93,7 @@
 //! | [`platform`] | both of these, for native programs and for browsers | apps |
 //! | [`error`] | the errors of stores | all |
 //! | [`text`] | text that shares a buffer | transports |
+//! | [`ordered`] | maps and sets that take little code | all |
 //!
 //! # Dropping futures
 //!
@@ -132,6 +133,7 @@ pub mod coordination;
 pub mod engine;
 pub mod error;
 pub mod model;
+pub mod ordered;
 pub mod overlay;
 pub mod platform;
 pub mod policy;

@@ -1,9 +1,10 @@
 //! What an app decides: how conflicts end, and how old payloads are brought up to date.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use crate::{
     model::{EntityType, MutationId, Op, Payload, RecordKey, Schema},
+    ordered::OrderedMap,
     transport::ServerRecord,
 };
 
@@ -94,7 +95,7 @@ impl Upgrade for NoUpgrade {
 /// Resolves by entity type, and the rest by a default.
 #[derive(Clone, Debug)]
 pub(crate) struct ResolveByType {
-    pub(crate) by_type: BTreeMap<EntityType, Arc<dyn Resolve>>,
+    pub(crate) by_type: OrderedMap<EntityType, Arc<dyn Resolve>>,
     pub(crate) otherwise: Arc<dyn Resolve>,
 }
 

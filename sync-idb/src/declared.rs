@@ -1,9 +1,7 @@
 //! What an app declares of its entity types: which have an object store of their own, and with which indexes.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
-use sync_core::model::EntityType;
+use sync_core::{model::EntityType, ordered::OrderedMap};
 
 /// An entity type whose records have an object store of their own, for the app's indexes.
 ///
@@ -30,7 +28,7 @@ pub struct Declared {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StoredAs {
     pub(crate) store: String,
-    pub(crate) indexes: BTreeMap<String, IndexShape>,
+    pub(crate) indexes: OrderedMap<String, IndexShape>,
 }
 
 /// An index of the app's.
@@ -85,7 +83,7 @@ impl Declared {
             entity_type: entity_type.into(),
             stored: StoredAs {
                 store: store.into(),
-                indexes: BTreeMap::new(),
+                indexes: OrderedMap::new(),
             },
         }
     }

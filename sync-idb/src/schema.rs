@@ -3,13 +3,12 @@
 //! The database's own version number only counts its changes of shape: what the library needs and what the app declares
 //! are written down in the database itself, and a tab that misses something opens it again with the next number.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use idb::{IndexParams, KeyPath, ObjectStore, ObjectStoreParams};
 use js_sys::Array;
 use sync_core::{
     error::StoreErrorKind,
     model::{EntityType, RecordKey, Scope},
+    ordered::{OrderedMap, OrderedSet},
     store::ScopeRow,
 };
 use wasm_bindgen::{JsCast, JsValue};
@@ -94,13 +93,13 @@ impl Place<'_> {
 /// The entity types that have an object store of their own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Shape(BTreeMap<EntityType, StoredAs>);
+pub(crate) struct Shape(OrderedMap<EntityType, StoredAs>);
 
 impl Shape {
     /// The shape that an app declares.
     pub(crate) fn declared(types: &[Declared]) -> Attempt<Self> {
-        let mut shape = BTreeMap::new();
-        let mut stores = BTreeSet::new();
+        let mut shape = OrderedMap::new();
+        let mut stores = OrderedSet::new();
         for declared in types {
             let Declared {
                 entity_type,
@@ -131,7 +130,7 @@ impl Shape {
     pub(crate) fn extended(&self, wanted: &Self) -> Self {
         let mut all = self.0.clone();
         for (entity_type, stored) in &wanted.0 {
-            let kept = all.entry(entity_type.clone()).or_insert(stored.clone());
+            let kept = all.get_or_insert_with(entity_type.clone(), || stored.clone());
             kept.store.clone_from(&stored.store);
             kept.indexes.extend(stored.indexes.clone());
         }

@@ -1,6 +1,6 @@
 //! Building an engine.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use futures::channel::mpsc;
 
@@ -11,6 +11,7 @@ use super::{
 use crate::{
     coordination::PeerId,
     model::{Account, EntityType},
+    ordered::OrderedMap,
     platform::{default_clock, default_entropy},
     policy::{Resolve, ResolveByType, ServerWins},
     scheduler,
@@ -71,7 +72,7 @@ impl SyncEngineBuilder {
             settings: EngineSettings::default(),
             upgrades: Upgrades::default(),
             resolve: ResolveByType {
-                by_type: BTreeMap::new(),
+                by_type: OrderedMap::new(),
                 otherwise: Arc::new(ServerWins),
             },
         }

@@ -1,12 +1,13 @@
 //! Typed records: how an app's struct and a record's JSON meet.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::EngineError;
 use crate::{
     model::{EntityId, EntityType, Payload, Schema},
+    ordered::OrderedMap,
     policy::Upgrade,
     store::{Marks, RecordRow},
 };
@@ -123,7 +124,7 @@ type UpgradeFn = fn(u32, serde_json::Value) -> Result<serde_json::Value, String>
 /// The upgrades of the entity types that the app has registered.
 #[derive(Default)]
 pub(super) struct Upgrades {
-    by_type: BTreeMap<EntityType, (Schema, UpgradeFn)>,
+    by_type: OrderedMap<EntityType, (Schema, UpgradeFn)>,
 }
 
 impl Upgrades {

@@ -1,7 +1,7 @@
 //! Where news meets those who wait for it.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -10,6 +10,7 @@ use tokio::sync::{broadcast, watch};
 use super::{DriverState, Event};
 use crate::{
     model::{EntityType, Scope},
+    ordered::OrderedMap,
     store::Touched,
 };
 
@@ -22,7 +23,7 @@ pub(super) struct Runtime {
     pub(super) pushing: bool,
     pub(super) pulling: Vec<Scope>,
     pub(super) last_error: Option<String>,
-    pub(super) progress: BTreeMap<Scope, u64>,
+    pub(super) progress: OrderedMap<Scope, u64>,
 }
 
 impl Default for Runtime {
@@ -34,7 +35,7 @@ impl Default for Runtime {
             pushing: false,
             pulling: Vec::new(),
             last_error: None,
-            progress: BTreeMap::new(),
+            progress: OrderedMap::new(),
         }
     }
 }

@@ -1,7 +1,6 @@
 //! Live lists: what a screen shows, kept up to date.
 
 use std::{
-    collections::BTreeSet,
     fmt,
     marker::PhantomData,
     pin::Pin,
@@ -15,6 +14,7 @@ use super::{EngineError, Entity, Untyped, shared::Shared};
 use crate::{
     error::StoreError,
     model::{EntityId, EntityType, RecordKey, Scope},
+    ordered::OrderedSet,
     platform::{EngineStream, boxed_stream},
     store::{ListRequest, Marks, RecordRow},
 };
@@ -51,7 +51,7 @@ async fn read(
     shared: &Shared,
     scope: &Scope,
     entity_type: &EntityType,
-) -> Result<(Vec<RecordRow>, BTreeSet<RecordKey>), StoreError> {
+) -> Result<(Vec<RecordRow>, OrderedSet<RecordKey>), StoreError> {
     let rows = shared
         .store
         .list(ListRequest {

@@ -1,7 +1,6 @@
 //! How the engine stands.
 
 use std::{
-    collections::BTreeMap,
     fmt,
     pin::Pin,
     sync::Arc,
@@ -15,6 +14,7 @@ use super::{hub::Runtime, shared::Shared};
 use crate::{
     error::StoreError,
     model::Scope,
+    ordered::OrderedMap,
     platform::{EngineStream, boxed_stream},
     scheduler::PauseReason,
     store::Counts,
@@ -123,7 +123,7 @@ impl Status {
     }
 }
 
-fn progress_list(progress: BTreeMap<Scope, u64>) -> Vec<Progress> {
+fn progress_list(progress: OrderedMap<Scope, u64>) -> Vec<Progress> {
     progress
         .into_iter()
         .map(|(scope, changes)| Progress { scope, changes })

@@ -1,11 +1,11 @@
 //! Payloads: a record's JSON, carried as text.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-use crate::text::Text;
+use crate::{ordered::OrderedMap, text::Text};
 
 /// Comparing goes no deeper than this; below, text decides. It bounds the stack.
 const COMPARE_DEPTH: usize = 100;
@@ -92,22 +92,30 @@ impl Payload {
     /// one that is not there: for servers that stamp fields of their own and leave nulls out.
     #[must_use]
     pub fn same_json_except(&self, other: &Self, ignored: &[String]) -> bool {
-        let strip = |payload: &Self| -> Option<BTreeMap<String, Box<RawValue>>> {
-            let mut fields: BTreeMap<String, Box<RawValue>> =
-                serde_json::from_str(payload.as_str()).ok()?;
-            fields.retain(|name, value| value.get() != "null" && !ignored.contains(name));
-            Some(fields)
+        let (Some(mut a), Some(mut b)) = (fields(self.as_str()), fields(other.as_str())) else {
+            return self.same_json(other);
         };
-        match (strip(self), strip(other)) {
-            (Some(a), Some(b)) => {
-                a.len() == b.len()
-                    && a.iter().zip(&b).all(|((ka, va), (kb, vb))| {
-                        ka == kb && same(va.get(), vb.get(), COMPARE_DEPTH)
-                    })
-            }
-            _ => self.same_json(other),
+        for fields in [&mut a, &mut b] {
+            fields.retain(|name, value| {
+                value.get() != "null" && !ignored.iter().any(|ignored| ignored == name)
+            });
         }
+        same_fields(&a, &b, COMPARE_DEPTH)
     }
+}
+
+/// The fields of an object, each still as text.
+type Fields<'a> = OrderedMap<Cow<'a, str>, &'a RawValue>;
+
+fn fields(text: &str) -> Option<Fields<'_>> {
+    serde_json::from_str(text).ok()
+}
+
+fn same_fields(a: &Fields<'_>, b: &Fields<'_>, depth: usize) -> bool {
+    a.len() == b.len()
+        && a.iter()
+            .zip(b)
+            .all(|((ka, va), (kb, vb))| ka == kb && same(va.get(), vb.get(), depth))
 }
 
 fn same(a: &str, b: &str, depth: usize) -> bool {
@@ -119,14 +127,10 @@ fn same(a: &str, b: &str, depth: usize) -> bool {
     }
     match (a.as_bytes().first(), b.as_bytes().first()) {
         (Some(b'{'), Some(b'{')) => {
-            let parse = |text| serde_json::from_str::<BTreeMap<Cow<'_, str>, &RawValue>>(text);
-            let (Ok(a), Ok(b)) = (parse(a), parse(b)) else {
+            let (Some(a), Some(b)) = (fields(a), fields(b)) else {
                 return false;
             };
-            a.len() == b.len()
-                && a.iter()
-                    .zip(&b)
-                    .all(|((ka, va), (kb, vb))| ka == kb && same(va.get(), vb.get(), depth - 1))
+            same_fields(&a, &b, depth - 1)
         }
         (Some(b'['), Some(b'[')) => {
             let parse = |text| serde_json::from_str::<Vec<&RawValue>>(text);

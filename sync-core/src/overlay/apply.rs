@@ -1,7 +1,5 @@
 //! Applying a page: pulled changes move bases, and the overlay is folded over them again.
 
-use std::collections::BTreeSet;
-
 use super::{
     confirm::{leave, leave_drained, leave_up_to},
     rows::{Loaded, Stack, Work, Writes, check_fence},
@@ -10,6 +8,7 @@ use super::{
 use crate::{
     error::StoreError,
     model::{Account, Change, Epoch, MutationId, Page, RecordKey, Scope},
+    ordered::OrderedSet,
     store::{
         Applied, ApplyOutcome, ApplyRequest, BaseRow, Conflict, EntryState, Resolution, ScopeRow,
     },
@@ -128,7 +127,8 @@ pub fn apply(loaded: Loaded, request: &ApplyRequest) -> Result<Planned, StoreErr
     }
     if scope.told.is_none() {
         let after = ids(&work.now, &scope);
-        scope.left_since.extend(before.difference(&after));
+        let left = before.into_iter().filter(|id| !after.contains(id));
+        scope.left_since.extend(left);
     }
     work.now.scopes.insert(request.scope.clone(), scope);
     let writes = work.finish();
@@ -242,7 +242,7 @@ fn rebase(
 }
 
 /// The mutations in the overlay, as far as it is loaded; none once that does not matter.
-fn ids(now: &Loaded, scope: &ScopeRow) -> BTreeSet<MutationId> {
+fn ids(now: &Loaded, scope: &ScopeRow) -> OrderedSet<MutationId> {
     let stacks = now.stacks.values().filter(|_| scope.told.is_none());
     let entries = stacks.flat_map(|stack| stack.entries());
     entries.map(|entry| entry.mutation.id).collect()

@@ -55,8 +55,7 @@ fn enqueue_one(work: &mut Work, edit: &Edit, stamp: Stamp) -> Result<Enqueued, S
     // A generation that is kept nowhere could not be told from the one after a wipe.
     work.now
         .scopes
-        .entry(edit.key.scope.clone())
-        .or_insert(scope);
+        .get_or_insert_with(edit.key.scope.clone(), || scope);
     outcome
 }
 

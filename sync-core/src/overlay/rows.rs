@@ -1,11 +1,10 @@
 //! What a rule is given and what it returns.
 
-use std::collections::BTreeMap;
-
 use super::fold::fold;
 use crate::{
     error::{StoreError, StoreErrorKind},
     model::{Account, Generation, MutationId, Payload, RecordKey, Scope, Version},
+    ordered::{OrderedMap, sort_by},
     store::{BaseRow, Conflict, Entry, Fence, Meta, RecordRow, ScopeRow, Seq, Tick, Touched},
     time::Timestamp,
 };
@@ -16,11 +15,11 @@ pub struct Loaded {
     /// What there is once.
     pub meta: Meta,
     /// The scopes that the call concerns; a scope of which nothing is kept is left out.
-    pub scopes: BTreeMap<Scope, ScopeRow>,
+    pub scopes: OrderedMap<Scope, ScopeRow>,
     /// The records that the call concerns, each with its base and its overlay.
-    pub stacks: BTreeMap<RecordKey, Stack>,
+    pub stacks: OrderedMap<RecordKey, Stack>,
     /// The last pending entry of each scope that the call concerns, for merging.
-    pub tails: BTreeMap<Scope, Seq>,
+    pub tails: OrderedMap<Scope, Seq>,
 }
 
 /// A record's base with its overlay.
@@ -78,8 +77,8 @@ impl Stack {
     pub(super) fn sort(&mut self) {
         // An acknowledged entry is older than a pending one, unless the answer for the pending one is missing:
         // then the server has decided it before, and it must not cover the later one.
-        self.entries
-            .sort_by_key(|entry| (entry.is_failed(), entry.seq));
+        let place = |entry: &Entry| (entry.is_failed(), entry.seq);
+        sort_by(&mut self.entries, |a, b| place(a).cmp(&place(b)));
     }
 
     pub(super) fn position(&self, id: MutationId) -> Option<usize> {

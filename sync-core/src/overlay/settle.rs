@@ -1,7 +1,5 @@
 //! Settling: acting on what the server said to a mutation.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::{
     confirm::{follow_own, is_result, leave, pulled_past},
     enqueue::{Based, append, new_entry},
@@ -10,6 +8,7 @@ use super::{
 use crate::{
     error::StoreError,
     model::{MutationId, Op, Payload, RecordKey, Scope, Version},
+    ordered::{OrderedMap, OrderedSet},
     policy::{Choice, Contest},
     store::{
         Acknowledged, Conflict, Doubt, Entry, EntryState, FailReason, Failed, Pending, Resolution,
@@ -25,7 +24,7 @@ pub struct SettleNeeds {
     /// Mutations; unknown ids are left out.
     pub ids: Vec<MutationId>,
     /// Scopes whose doubted entries are judged.
-    pub judged: BTreeSet<Scope>,
+    pub judged: OrderedSet<Scope>,
 }
 
 /// What must be loaded for a settlement.
@@ -79,7 +78,7 @@ pub fn settle(
 
 struct Settling<'a> {
     /// The records of the entries that were loaded.
-    keys: BTreeMap<MutationId, RecordKey>,
+    keys: OrderedMap<MutationId, RecordKey>,
     work: Work,
     request: &'a SettleRequest,
     report: SettleReport,

@@ -1,10 +1,9 @@
 //! Taking: the next batch, in order, marked as sent by the transaction that reads it.
 
-use std::collections::BTreeSet;
-
 use super::rows::{Loaded, Stack, Work, Writes};
 use crate::{
     model::{Mutation, Op, RecordKey, Scope},
+    ordered::OrderedSet,
     store::{
         DEFAULT_VERDICT_RETENTION, EntryState, Meta, Pending, ScopeRow, Seq, TakeRequest, Taken,
         TakenEntry,
@@ -18,8 +17,8 @@ pub struct Take<'a> {
     work: Work,
     taken: Taken,
     bytes: u64,
-    blocked: BTreeSet<Scope>,
-    passed: BTreeSet<RecordKey>,
+    blocked: OrderedSet<Scope>,
+    passed: OrderedSet<RecordKey>,
 }
 
 /// Whether to go on offering.
@@ -43,8 +42,8 @@ impl<'a> Take<'a> {
             }),
             taken: Taken::default(),
             bytes: 0,
-            blocked: BTreeSet::new(),
-            passed: BTreeSet::new(),
+            blocked: OrderedSet::new(),
+            passed: OrderedSet::new(),
         }
     }
 

@@ -1,9 +1,8 @@
 //! What comes out of the scheduler.
 
-use std::collections::BTreeMap;
-
 use crate::{
     model::{MutationId, Scope},
+    ordered::OrderedMap,
     store::{FailReason, Pick},
     time::Time,
     transport::TransportErrorKind,
@@ -90,7 +89,7 @@ pub struct SyncReport {
     /// What became of its flush.
     pub flush: FlushEnd,
     /// What became of each scope.
-    pub scopes: BTreeMap<Scope, SyncEnd>,
+    pub scopes: OrderedMap<Scope, SyncEnd>,
 }
 
 /// What became of the flush of a manual sync.

@@ -1,9 +1,10 @@
 //! What goes into the scheduler.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use crate::{
     model::{MutationId, RecordKey, Scope},
+    ordered::OrderedSet,
     transport::TransportErrorKind,
 };
 
@@ -72,7 +73,7 @@ pub enum PushEnd {
     /// There was nothing to take; no request was made.
     Nothing {
         /// [`Taken::waiting`](crate::store::Taken::waiting).
-        waiting: BTreeSet<Scope>,
+        waiting: OrderedSet<Scope>,
         /// [`Taken::forgotten`](crate::store::Taken::forgotten).
         forgotten: Vec<(Scope, MutationId)>,
     },
@@ -83,7 +84,7 @@ pub enum PushEnd {
         /// What became of it; what is not listed here has an unknown outcome and is sent again.
         outcomes: Vec<(MutationId, Outcome)>,
         /// [`Taken::waiting`](crate::store::Taken::waiting).
-        waiting: BTreeSet<Scope>,
+        waiting: OrderedSet<Scope>,
         /// [`Taken::forgotten`](crate::store::Taken::forgotten).
         forgotten: Vec<(Scope, MutationId)>,
     },

@@ -55,13 +55,13 @@ mod sync_now;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 pub use action::{Action, FlushEnd, NoAttempt, PauseReason, PushPlan, State, SyncEnd, SyncReport};
 pub use event::{Event, Outcome, PullEnd, PushEnd, Sent, Ticket};
 pub use settings::Settings;
 
-use crate::{model::Scope, time::Time, transport::TransportErrorKind};
+use crate::{model::Scope, ordered::OrderedSet, time::Time, transport::TransportErrorKind};
 
 use self::{
     pull::{Pulls, Want},
@@ -325,7 +325,7 @@ impl Scheduler {
         let scopes = if scopes.is_empty() {
             self.pulls.active()
         } else {
-            let distinct: BTreeSet<_> = scopes.into_iter().collect();
+            let distinct: OrderedSet<_> = scopes.into_iter().collect();
             distinct.into_iter().collect()
         };
         if let Some(why) = self.hindrance() {

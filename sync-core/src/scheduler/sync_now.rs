@@ -1,9 +1,11 @@
 //! Manual syncs, and what else waits for the first round of a flush.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::{Action, Context, FlushEnd, NoAttempt, SyncEnd, SyncReport, Ticket};
-use crate::{model::Scope, time::Time};
+use crate::{
+    model::Scope,
+    ordered::{OrderedMap, OrderedSet},
+    time::Time,
+};
 
 /// Pulls that follow a flush.
 #[derive(Debug)]
@@ -25,8 +27,8 @@ struct Sync {
     flush: Option<FlushEnd>,
     /// Pulls with this ticket or a later one count.
     since: Ticket,
-    waiting: BTreeSet<Scope>,
-    done: BTreeMap<Scope, SyncEnd>,
+    waiting: OrderedSet<Scope>,
+    done: OrderedMap<Scope, SyncEnd>,
 }
 
 /// All that waits for flushes and pulls.
@@ -55,7 +57,7 @@ impl Syncs {
                 flush: None,
                 since: wait.round,
                 waiting: wait.scopes.iter().cloned().collect(),
-                done: BTreeMap::new(),
+                done: OrderedMap::new(),
             });
         }
         self.waits.push(wait);

@@ -112,13 +112,11 @@ impl Tables {
             if let Some(row) = self.scopes.get(&key.scope) {
                 loaded
                     .scopes
-                    .entry(key.scope.clone())
-                    .or_insert_with(|| row.clone());
+                    .get_or_insert_with(key.scope.clone(), || row.clone());
             }
             loaded
                 .stacks
-                .entry(key.clone())
-                .or_insert_with(|| self.stack(&key));
+                .get_or_insert_with(key.clone(), || self.stack(&key));
         }
         loaded
     }

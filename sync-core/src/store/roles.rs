@@ -1,11 +1,6 @@
 //! The roles as traits, and what goes in and out of them.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    sync::Arc,
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
@@ -17,6 +12,7 @@ use crate::{
         Account, Cursor, EntityId, EntityType, Generation, MutationId, Op, Page, Payload,
         RecordKey, Schema, Scope,
     },
+    ordered::{OrderedMap, OrderedSet},
     policy::{Resolve, Upgrade},
     time::Timestamp,
     transport::{ServerTraits, Verdict},
@@ -320,9 +316,9 @@ pub struct Pick {
     /// Only this scope.
     pub only: Option<Scope>,
     /// None of these scopes.
-    pub hold: BTreeSet<Scope>,
+    pub hold: OrderedSet<Scope>,
     /// None of these records.
-    pub skip: BTreeSet<RecordKey>,
+    pub skip: OrderedSet<RecordKey>,
 }
 
 /// A batch.
@@ -336,7 +332,7 @@ pub struct Taken {
     /// verdict: they are pulled to the end first, then [`Settlement::Forgotten`] settles what is left.
     pub forgotten: Vec<(Scope, MutationId)>,
     /// Scopes left out because they wait for a pull.
-    pub waiting: BTreeSet<Scope>,
+    pub waiting: OrderedSet<Scope>,
     /// What the upgrade of payloads has touched.
     pub touched: Touched,
 }
@@ -511,7 +507,7 @@ pub struct ListRequest {
 
 /// The scopes and entity types of which a view has changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Touched(pub BTreeMap<Scope, BTreeSet<EntityType>>);
+pub struct Touched(pub OrderedMap<Scope, OrderedSet<EntityType>>);
 
 impl Touched {
     /// Adds one record's scope and type.
@@ -522,14 +518,14 @@ impl Touched {
             }
         } else {
             self.0
-                .insert(scope.detached(), BTreeSet::from([entity_type.detached()]));
+                .insert(scope.detached(), OrderedSet::from([entity_type.detached()]));
         }
     }
 
     /// Adds all that `other` has.
     pub fn merge(&mut self, other: Self) {
         for (scope, types) in other.0 {
-            self.0.entry(scope).or_default().extend(types);
+            self.0.get_or_default(scope).extend(types);
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A store may keep them as columns of its own, or as the JSON that serde_json makes of them.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +12,7 @@ use crate::{
         Account, Cursor, Epoch, Generation, Mutation, MutationId, Payload, RecordKey, Schema,
         Scope, Version, present,
     },
+    ordered::OrderedSet,
     time::Timestamp,
     transport::ServerRecord,
 };
@@ -88,11 +89,11 @@ pub struct ScopeRow {
     pub told: Option<Version>,
     /// Mutations of which it was reported since that they were overwritten: those of the pull under way, whose
     /// later pages may name them again.
-    pub told_since: BTreeSet<MutationId>,
+    pub told_since: OrderedSet<MutationId>,
     /// Own mutations that have left the overlay since the first pull began: its later pages may say that they were
     /// overwritten. Empty once that pull has come to its end.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub left_since: BTreeSet<MutationId>,
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    pub left_since: OrderedSet<MutationId>,
     /// Whether a pull has ever succeeded, since the scope was last purged.
     pub pulled: bool,
     /// The resync that is under way.
@@ -115,8 +116,8 @@ impl ScopeRow {
             through: None,
             drained: None,
             told: None,
-            told_since: BTreeSet::new(),
-            left_since: BTreeSet::new(),
+            told_since: OrderedSet::new(),
+            left_since: OrderedSet::new(),
             pulled: false,
             resync: None,
             verdict_retention: None,

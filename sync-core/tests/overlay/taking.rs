@@ -1,9 +1,10 @@
 //! Guarantees 1 to 3 and rule 8: what goes out, in which order, and how often.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use sync_core::{
     model::{EntityType, Op, Payload, Schema},
+    ordered::OrderedSet,
     policy::Upgrade,
     store::{EntryState, FailReason, Outbox, Pick, Settlement, TakeRequest},
     time::Timestamp,
@@ -61,7 +62,7 @@ fn a_held_scope_waits_and_the_others_go() {
     let mut device = Device::new();
     device.create("a", "one");
     let other = device.create("toy/a", "two");
-    let hold = BTreeSet::from(["baby".into()]);
+    let hold = OrderedSet::from(["baby".into()]);
     let pick = Pick {
         hold,
         ..Pick::default()
@@ -75,7 +76,7 @@ fn a_held_scope_waits_and_the_others_go() {
         ..Pick::default()
     };
     assert_eq!(device.take_with(pick, 9, u64::MAX).entries.len(), 1);
-    let skip = BTreeSet::from([key("a")]);
+    let skip = OrderedSet::from([key("a")]);
     let pick = Pick {
         skip,
         ..Pick::default()

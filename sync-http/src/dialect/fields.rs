@@ -1,6 +1,6 @@
 //! JSON objects whose field names are settings: read without copying, and written.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -10,6 +10,7 @@ use serde::{
 use serde_json::value::RawValue;
 use sync_core::{
     model::{InvalidPayload, Payload},
+    ordered::OrderedMap,
     text::Text,
 };
 
@@ -24,7 +25,7 @@ struct Str<'a>(#[serde(borrow)] Cow<'a, str>);
 /// The fields of an object, each still as text.
 #[derive(Deserialize)]
 #[serde(transparent)]
-pub(super) struct Object<'a>(#[serde(borrow)] BTreeMap<Str<'a>, &'a RawValue>);
+pub(super) struct Object<'a>(#[serde(borrow)] OrderedMap<Str<'a>, &'a RawValue>);
 
 impl<'a> Object<'a> {
     /// The object in a text; `None` when it is no JSON object.

@@ -1,6 +1,6 @@
 //! Push: mutations on their way to the server.
 
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -9,6 +9,7 @@ use sync_core::{
         Account, Cursor, Epoch, InvalidPayload, Mutation, MutationId, Op, Payload, RecordKey,
         Schema, Scope, Version,
     },
+    ordered::OrderedMap,
     text::Text,
     time::Timestamp,
     transport::{Outgoing, PushRequest},
@@ -27,7 +28,8 @@ pub struct PushBody<'a> {
     pub account: Cow<'a, str>,
     /// The client's cursor of each scope in the batch; null, or left out, where it has none.
     #[serde(borrow, default)]
-    pub cursors: BTreeMap<Cow<'a, str>, Option<Cow<'a, str>>>,
+    #[cfg_attr(feature = "openapi", schema(value_type = std::collections::BTreeMap<String, Option<String>>))]
+    pub cursors: OrderedMap<Cow<'a, str>, Option<Cow<'a, str>>>,
     /// The mutations, in the order in which they are to be handled.
     #[serde(borrow)]
     pub mutations: Vec<MutationBody<'a>>,

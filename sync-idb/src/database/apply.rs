@@ -1,10 +1,9 @@
 //! Applying a page.
 
-use std::collections::BTreeSet;
-
 use js_sys::Array;
 use sync_core::{
     model::{Change, RecordKey, Scope},
+    ordered::OrderedSet,
     overlay::{self, ApplyNeeds, Planned, apply_needs},
     store::{ApplyOutcome, ApplyRequest, EntryKind, Marks},
 };
@@ -26,7 +25,7 @@ pub(crate) async fn apply(tx: &Tx, request: &ApplyRequest) -> Attempt<ApplyOutco
     let row = ScopeReply::asked(tx, scope)?;
     let overlaid = overlaid(tx, scope).await?;
     let row = row.row().await?;
-    let mut keys = BTreeSet::new();
+    let mut keys = OrderedSet::new();
     if !overlaid.is_empty() {
         let in_page = request.page.changes.iter();
         let in_page = in_page.map(|change| key_of(scope, change));
@@ -39,7 +38,7 @@ pub(crate) async fn apply(tx: &Tx, request: &ApplyRequest) -> Attempt<ApplyOutco
         }
         ApplyNeeds::Overlaid => keys.extend(overlaid),
     }
-    let mut loaded = load(tx, keys.iter().cloned()).await?;
+    let mut loaded = load(tx, keys.clone()).await?;
     loaded.scopes.extend(row.map(|row| (scope.clone(), row)));
     let (writes, mut applied) = match overlay::apply(loaded, request)? {
         Planned::Not(outcome) => return Ok(outcome),
@@ -78,7 +77,7 @@ fn key_of(scope: &Scope, change: &Change) -> RecordKey {
 }
 
 /// The records of a scope that have something in the overlay: those that have a base.
-async fn overlaid(tx: &Tx, scope: &Scope) -> Attempt<BTreeSet<RecordKey>> {
+async fn overlaid(tx: &Tx, scope: &Scope) -> Attempt<OrderedSet<RecordKey>> {
     let range = keys::within(&[scope.as_str()])?;
     let found = tx.all_keys(BASES, Some(range), None)?.await?;
     values::items(found)

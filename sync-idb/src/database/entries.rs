@@ -4,6 +4,7 @@ use js_sys::Array;
 use serde::Serialize;
 use sync_core::{
     model::RecordKey,
+    ordered::sort_by,
     store::{Entry, EntryKind, EntryState, Seq},
 };
 use wasm_bindgen::JsValue;
@@ -87,6 +88,11 @@ fn entry(value: &JsValue) -> Attempt<Entry> {
 /// The entries of an array that the browser has returned.
 pub(super) fn all_of(array: JsValue) -> Attempt<Vec<Entry>> {
     values::items(array).map(|value| entry(&value)).collect()
+}
+
+/// Puts entries in the order of the store.
+pub(super) fn sort(entries: &mut [Entry]) {
+    sort_by(entries, |a, b| a.seq.cmp(&b.seq));
 }
 
 /// The sequence number that a cursor stands at; none where it has found nothing.

@@ -3,6 +3,7 @@
 use sync_core::{
     error::StoreErrorKind,
     model::{Account, Scope},
+    ordered::sort_by,
     overlay::check_account,
     store::{Fence, Meta, ScopeRow, Tick},
 };
@@ -99,6 +100,6 @@ pub(crate) async fn scopes(tx: &Tx) -> Attempt<Vec<ScopeRow>> {
         rows.extend(values::decoded::<ScopeRow>(OF_SCOPE, &text)?);
     }
     // The browser's order is that of UTF-16.
-    rows.sort_by(|a, b| a.scope.cmp(&b.scope));
+    sort_by(&mut rows, |a: &ScopeRow, b| a.scope.cmp(&b.scope));
     Ok(rows)
 }

@@ -1,10 +1,9 @@
 //! The outbox: enqueue, take, settle, and the lists of entries.
 
-use std::collections::BTreeSet;
-
 use idb::Query;
 use sync_core::{
     model::{MutationId, RecordKey, Scope},
+    ordered::OrderedSet,
     overlay::{self, Offer, Take, check_fence, settle_needs},
     store::{
         Counts, EnqueueRequest, Enqueued, Entry, EntryFilter, EntryKind, ScopeRow, Seq,
@@ -41,7 +40,8 @@ pub(crate) async fn enqueue(tx: &Tx, request: &EnqueueRequest) -> Attempt<Vec<En
             tails.push((scope.clone(), tail));
         }
     }
-    let mut loaded = load(tx, request.edits.iter().map(|edit| edit.key.clone())).await?;
+    let edited = request.edits.iter().map(|edit| edit.key.clone());
+    let mut loaded = load(tx, edited.collect()).await?;
     for (scope, tail) in tails {
         if let Some(seq) = stored::seq_at(tail.await?)? {
             loaded.tails.insert(scope, seq);
@@ -102,7 +102,7 @@ pub(crate) async fn settle(tx: &Tx, request: &SettleRequest) -> Attempt<SettleRe
         let scope = Some(Query::from(wasm_bindgen::JsValue::from_str(scope.as_str())));
         found.push(tx.indexed(ENTRIES, index::DOUBTED, scope, None)?);
     }
-    let mut keys = BTreeSet::new();
+    let mut keys = OrderedSet::new();
     for entries in found {
         for value in values::items(entries.await?) {
             keys.insert(stored::key(&value)?);
@@ -119,13 +119,13 @@ pub(crate) async fn retry(
     key: &RecordKey,
     stamp: Stamp,
 ) -> Attempt<(Option<MutationId>, Touched)> {
-    let (id, writes) = overlay::retry(load(tx, [key.clone()]).await?, key, stamp);
+    let (id, writes) = overlay::retry(load(tx, [key.clone()].into()).await?, key, stamp);
     Ok((id, store(tx, writes, Batch::new(tx)).await?))
 }
 
 /// Drops a record's failed entries.
 pub(crate) async fn discard(tx: &Tx, key: &RecordKey) -> Attempt<(Vec<Entry>, Touched)> {
-    let (dropped, writes) = overlay::discard(load(tx, [key.clone()]).await?, key);
+    let (dropped, writes) = overlay::discard(load(tx, [key.clone()].into()).await?, key);
     Ok((dropped, store(tx, writes, Batch::new(tx)).await?))
 }
 
@@ -153,7 +153,7 @@ pub(crate) async fn entries(tx: &Tx, filter: &EntryFilter) -> Attempt<Vec<Entry>
             && key.as_ref().is_none_or(|key| *key == entry.mutation.key)
             && state.is_none_or(|state| state == entry.kind())
     });
-    entries.sort_by_key(|entry| entry.seq);
+    stored::sort(&mut entries);
     Ok(entries)
 }
 

@@ -3,6 +3,7 @@
 use js_sys::Array;
 use sync_core::{
     model::{EntityType, Generation, RecordKey, Scope},
+    ordered::OrderedSet,
     overlay::{self, check_fence, may_wipe, sweep_end},
     store::{EntryKind, Fence, Meta, Purged, Revoked, ScopeRow, SweepOutcome, Touched},
     time::Timestamp,
@@ -36,7 +37,7 @@ pub(crate) async fn resync(
     let records = if new_epoch {
         in_state(tx, scope, EntryKind::Acknowledged).await?
     } else {
-        Vec::new()
+        OrderedSet::new()
     };
     let loaded = load_scope(tx, scope, records).await?;
     let writes = overlay::resync(loaded, scope, new_epoch, fence)?;
@@ -50,7 +51,7 @@ pub(crate) async fn sweep(
     limit: u32,
     fence: Fence,
 ) -> Attempt<SweepOutcome> {
-    let mut loaded = load_scope(tx, scope, []).await?;
+    let mut loaded = load_scope(tx, scope, OrderedSet::new()).await?;
     check_fence(&loaded.meta, fence)?;
     let mut outcome = SweepOutcome::default();
     let sweeping = loaded.scopes.get_mut(scope).and_then(|row| {
@@ -127,9 +128,9 @@ fn key_in(place: Place<'_>, value: &JsValue) -> Attempt<RecordKey> {
 
 /// Removes a scope.
 pub(crate) async fn purge(tx: &Tx, scope: &Scope, at: Timestamp, fence: Fence) -> Attempt<Purged> {
-    let loaded = load_scope(tx, scope, []).await?;
+    let loaded = load_scope(tx, scope, OrderedSet::new()).await?;
     let mut entries = entries::all_of(of_scope(tx, scope)?.await?)?;
-    entries.sort_by_key(|entry| entry.seq);
+    entries::sort(&mut entries);
     let seqs: Vec<_> = entries.iter().map(|entry| entry.seq).collect();
     let (row, revoked): (ScopeRow, Vec<Revoked>) =
         overlay::purge(&loaded, scope, entries, at, fence)?;

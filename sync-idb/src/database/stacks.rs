@@ -1,9 +1,8 @@
 //! Loading what a rule needs, and storing what it returns.
 
-use std::collections::{BTreeMap, btree_map::Entry};
-
 use sync_core::{
     model::{Generation, RecordKey, Scope},
+    ordered::OrderedSet,
     overlay::{EntryWrite, Loaded, Stack, Writes},
     store::{BaseRow, Conflict, EntryKind, Meta, ScopeRow, Touched},
 };
@@ -53,18 +52,17 @@ impl StackReply {
 }
 
 /// Loads the stacks of these records with their scopes, all of them at once.
-pub(super) async fn load(tx: &Tx, records: impl IntoIterator<Item = RecordKey>) -> Attempt<Loaded> {
+pub(super) async fn load(tx: &Tx, records: OrderedSet<RecordKey>) -> Attempt<Loaded> {
     let meta = MetaReply::asked(tx)?;
-    let mut scopes = BTreeMap::<Scope, ScopeReply>::new();
-    let mut stacks = BTreeMap::<RecordKey, StackReply>::new();
+    let mut scopes = Vec::<(Scope, ScopeReply)>::new();
+    let mut stacks = Vec::new();
     for key in records {
-        if !scopes.contains_key(&key.scope) {
-            scopes.insert(key.scope.clone(), ScopeReply::asked(tx, &key.scope)?);
+        // All records of a scope come one after another.
+        if scopes.last().is_none_or(|(scope, _)| *scope != key.scope) {
+            scopes.push((key.scope.clone(), ScopeReply::asked(tx, &key.scope)?));
         }
-        if let Entry::Vacant(vacant) = stacks.entry(key) {
-            let asked = StackReply::asked(tx, vacant.key())?;
-            vacant.insert(asked);
-        }
+        let asked = StackReply::asked(tx, &key)?;
+        stacks.push((key, asked));
     }
     let mut loaded = Loaded {
         meta: meta.row().await?,
@@ -87,7 +85,7 @@ pub(super) async fn load(tx: &Tx, records: impl IntoIterator<Item = RecordKey>) 
 pub(super) async fn load_scope(
     tx: &Tx,
     scope: &Scope,
-    records: impl IntoIterator<Item = RecordKey>,
+    records: OrderedSet<RecordKey>,
 ) -> Attempt<Loaded> {
     let row = ScopeReply::asked(tx, scope)?;
     let mut loaded = load(tx, records).await?;
@@ -102,7 +100,11 @@ pub(super) fn generation(meta: &Meta, row: Option<&ScopeRow>) -> Generation {
 }
 
 /// The records of a scope that have an entry in this state.
-pub(super) async fn in_state(tx: &Tx, scope: &Scope, state: EntryKind) -> Attempt<Vec<RecordKey>> {
+pub(super) async fn in_state(
+    tx: &Tx,
+    scope: &Scope,
+    state: EntryKind,
+) -> Attempt<OrderedSet<RecordKey>> {
     let query = Some(entries::in_state(scope.as_str(), state).into());
     let found = tx.indexed(ENTRIES, index::STATE, query, None)?.await?;
     values::items(found)

@@ -39,7 +39,7 @@ impl Driver {
             None => self.stop(None),
             Some(Command::Shutdown(reply)) => self.stop(Some(reply)),
             Some(Command::Activate(scope)) => {
-                let count = self.active.entry(scope.clone()).or_default();
+                let count = self.active.get_or_default(scope.clone());
                 *count += 1;
                 if *count == 1 && !self.announced.contains_key(&scope) {
                     self.feed(scheduler::Event::Activated(scope));
@@ -161,11 +161,14 @@ impl Driver {
         if self.lead_again_at.is_some_and(|at| at <= now) {
             self.lead_again_at = None;
         }
-        let forgotten: Vec<Scope> = self
-            .announced
-            .extract_if(.., |_, until| *until <= now)
-            .map(|(scope, _)| scope)
-            .collect();
+        let mut forgotten = Vec::new();
+        self.announced.retain(|scope, until| {
+            let kept = *until > now;
+            if !kept {
+                forgotten.push(scope.clone());
+            }
+            kept
+        });
         for scope in forgotten {
             if !self.active.contains_key(&scope) {
                 self.feed(scheduler::Event::Deactivated(scope));

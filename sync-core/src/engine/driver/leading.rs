@@ -1,6 +1,6 @@
 //! Gaining the lead, and giving it up.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use futures::FutureExt;
 
@@ -9,6 +9,7 @@ use crate::{
     coordination::Lease,
     error::{StoreError, StoreErrorKind},
     model::Scope,
+    ordered::OrderedSet,
     scheduler::{self, Action},
     store::{EntryFilter, EntryKind},
 };
@@ -84,7 +85,7 @@ impl Driver {
         };
         match self.work.shared.store.entries(filter).await {
             Ok(entries) => {
-                let scopes: BTreeSet<Scope> = entries
+                let scopes: OrderedSet<Scope> = entries
                     .into_iter()
                     .map(|entry| entry.mutation.key.scope)
                     .collect();

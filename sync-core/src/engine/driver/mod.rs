@@ -7,14 +7,7 @@ mod pull;
 mod push;
 mod work;
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    fmt,
-    future::poll_fn,
-    sync::Arc,
-    task::Poll,
-    time::Duration,
-};
+use std::{collections::HashMap, fmt, future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
 use futures::{
     FutureExt, StreamExt,
@@ -34,6 +27,7 @@ use crate::{
     coordination::{Lease, Notice, Notices},
     error::StoreError,
     model::Scope,
+    ordered::OrderedMap,
     platform::Task,
     policy::{Resolve, Upgrade},
     scheduler::{self, PullEnd, PushEnd, Scheduler, SyncReport, Ticket},
@@ -55,9 +49,9 @@ pub struct Driver {
     scheduler: Scheduler,
     work: Work,
     /// How many guards keep a scope active here.
-    active: BTreeMap<Scope, usize>,
+    active: OrderedMap<Scope, usize>,
     /// Until when other engines want a scope.
-    announced: BTreeMap<Scope, Time>,
+    announced: OrderedMap<Scope, Time>,
     announce_at: Time,
     /// Whether the app is visible here.
     visible: bool,
@@ -128,8 +122,8 @@ impl Driver {
             follows_at: None,
             lease: None,
             scheduler,
-            active: BTreeMap::new(),
-            announced: BTreeMap::new(),
+            active: OrderedMap::new(),
+            announced: OrderedMap::new(),
             announce_at: Time::default(),
             visible: true,
             seen_until: None,

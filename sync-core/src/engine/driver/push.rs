@@ -1,9 +1,6 @@
 //! One push: take a batch, send it, settle the answers.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use tracing::Instrument;
 
@@ -11,6 +8,7 @@ use super::{Fenced, Work, is_fenced};
 use crate::{
     error::StoreError,
     model::MutationId,
+    ordered::OrderedSet,
     scheduler::{Outcome, PushEnd, PushPlan, Sent},
     store::{Settlement, TakeRequest, Taken},
     transport::{Answer, Outgoing, PushAnswer, PushRequest, Verdict},
@@ -123,7 +121,7 @@ impl Work {
         if settlements.is_empty() {
             return Ok(outcomes);
         }
-        let doubted: BTreeSet<MutationId> = self
+        let doubted: OrderedSet<MutationId> = self
             .settle(settlements, answer.verdict_retention)
             .await?
             .into_iter()

@@ -1,9 +1,11 @@
 //! The scopes of which something is remembered, and when each is due.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::scope::ScopePulls;
-use crate::{model::Scope, time::Time};
+use crate::{
+    model::Scope,
+    ordered::{OrderedMap, OrderedSet},
+    time::Time,
+};
 
 /// Where a scope is kept for as long as it is remembered, so that an event looks for its name only once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -12,12 +14,12 @@ pub(super) struct Place(usize);
 /// All scopes that are active, or of which something is remembered.
 #[derive(Debug)]
 pub(super) struct Roster {
-    places: BTreeMap<Scope, Place>,
+    places: OrderedMap<Scope, Place>,
     entries: Vec<Entry>,
     /// The places of scopes that have been forgotten.
     free: Vec<Place>,
     /// When each scope is due, in order, so that the next deadline costs no search.
-    agenda: BTreeSet<(Time, Place)>,
+    agenda: OrderedSet<(Time, Place)>,
     /// Whether active scopes are polled now.
     polling: bool,
     /// Above how many scopes the ones of which nothing matters any more are forgotten.
@@ -35,10 +37,10 @@ struct Entry {
 impl Roster {
     pub(super) fn new(polling: bool) -> Self {
         Self {
-            places: BTreeMap::new(),
+            places: OrderedMap::new(),
             entries: Vec::new(),
             free: Vec::new(),
-            agenda: BTreeSet::new(),
+            agenda: OrderedSet::new(),
             polling,
             forget_above: 64,
         }

@@ -1,7 +1,5 @@
 //! What a round has brought that was answered, or that found nothing to send.
 
-use std::collections::BTreeMap;
-
 use super::{
     super::{Action, Context, Outcome, Sent, Settings, pull::Pulls},
     Narrowed, Pushes, Round,
@@ -9,6 +7,7 @@ use super::{
 };
 use crate::{
     model::{MutationId, Scope},
+    ordered::{OrderedMap, sort_by},
     store::FailReason,
     time::Time,
 };
@@ -17,7 +16,7 @@ impl Pushes {
     pub(super) fn nothing(
         &mut self,
         round: Round,
-        left_out: BTreeMap<Scope, Setback>,
+        left_out: OrderedMap<Scope, Setback>,
         cx: &mut Context,
         pulls: &mut Pulls,
     ) {
@@ -61,13 +60,13 @@ impl Pushes {
         round: &Round,
         sent: &[Sent],
         mut outcomes: Vec<(MutationId, Outcome)>,
-        mut setbacks: BTreeMap<Scope, Setback>,
+        mut setbacks: OrderedMap<Scope, Setback>,
         cx: &mut Context,
         pulls: &mut Pulls,
     ) {
         let now = cx.now;
         // In this order they can be found; as a rule they are in it already.
-        outcomes.sort_by_key(|(id, _)| *id);
+        sort_by(&mut outcomes, |(a, _), (b, _)| a.cmp(b));
         let outcome_of = |id: MutationId| {
             let index = outcomes.binary_search_by_key(&id, |(its, _)| *its);
             index.ok().map(|index| outcomes[index].1)
@@ -103,21 +102,21 @@ impl Pushes {
                     }
                 }
                 Some(Outcome::Forbidden) => {
-                    let hold = self.holds.entry(scope.detached()).or_default();
+                    let hold = self.holds.get_or_default(scope.detached());
                     hold.parked.push(*id);
-                    setbacks.entry(scope.clone()).or_default().pull = true;
+                    setbacks.get_or_default(scope.clone()).pull = true;
                 }
                 Some(Outcome::Retry { after, resync }) => {
-                    let setback = setbacks.entry(scope.clone()).or_default();
+                    let setback = setbacks.get_or_default(scope.clone());
                     setback.pull |= resync;
                     setback.retry_after = setback.retry_after.max(after);
                 }
                 Some(Outcome::Doubted) => {
-                    setbacks.entry(scope.clone()).or_default().pull = true;
+                    setbacks.get_or_default(scope.clone()).pull = true;
                 }
                 // Its order is kept by holding what follows it in its scope, too.
                 None => {
-                    setbacks.entry(scope.clone()).or_default();
+                    setbacks.get_or_default(scope.clone());
                 }
             }
             if outcome.is_some()

@@ -1,9 +1,6 @@
 //! Scopes that do not go with the others: until some time, until a pull, or on their own.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::time::Duration;
 
 use super::{
     super::{
@@ -16,6 +13,7 @@ use super::{
 };
 use crate::{
     model::{MutationId, Scope},
+    ordered::{OrderedMap, OrderedSet},
     time::Time,
 };
 
@@ -72,22 +70,22 @@ impl Pushes {
     /// The scopes that a take has left out until they are pulled.
     pub(super) fn left_out(
         &mut self,
-        waiting: BTreeSet<Scope>,
+        waiting: OrderedSet<Scope>,
         forgotten: Vec<(Scope, MutationId)>,
-    ) -> BTreeMap<Scope, Setback> {
-        let mut setbacks: BTreeMap<Scope, Setback> = BTreeMap::new();
+    ) -> OrderedMap<Scope, Setback> {
+        let mut setbacks: OrderedMap<Scope, Setback> = OrderedMap::new();
         if waiting.is_empty() && forgotten.is_empty() {
             return setbacks;
         }
         for scope in waiting {
-            setbacks.entry(scope).or_default().pull = true;
+            setbacks.get_or_default(scope).pull = true;
         }
         for (scope, id) in forgotten {
-            let hold = self.holds.entry(scope.detached()).or_default();
+            let hold = self.holds.get_or_default(scope.detached());
             if !hold.forgotten.contains(&id) {
                 hold.forgotten.push(id);
             }
-            setbacks.entry(scope).or_default().pull = true;
+            setbacks.get_or_default(scope).pull = true;
         }
         // One that waits already goes on waiting for the same pull.
         setbacks.retain(|scope, _| self.holds.get(scope).is_none_or(|h| h.pull.is_none()));
@@ -96,13 +94,13 @@ impl Pushes {
 
     pub(super) fn set_back(
         &mut self,
-        setbacks: BTreeMap<Scope, Setback>,
+        setbacks: OrderedMap<Scope, Setback>,
         cx: &mut Context,
         pulls: &mut Pulls,
     ) {
         let now = cx.now;
         for (scope, setback) in setbacks {
-            let hold = self.holds.entry(scope.detached()).or_default();
+            let hold = self.holds.get_or_default(scope.detached());
             let (backoff, after) = (&mut hold.backoff, setback.retry_after);
             if setback.pull {
                 backoff.fail_leniently(now, after, &cx.settings, &mut cx.random);
@@ -188,7 +186,7 @@ impl Pushes {
 
     /// A scope is being purged: nothing of it is sent.
     pub(in crate::scheduler) fn purge(&mut self, scope: &Scope) {
-        self.holds.entry(scope.detached()).or_default().purging = true;
+        self.holds.get_or_default(scope.detached()).purging = true;
     }
 
     /// The purge is over.

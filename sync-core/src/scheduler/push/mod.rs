@@ -6,10 +6,7 @@ mod hold;
 mod narrowing;
 mod refusal;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::time::Duration;
 
 use self::{
     batch::Batch,
@@ -23,6 +20,7 @@ use super::{
 };
 use crate::{
     model::{MutationId, Scope},
+    ordered::{OrderedMap, OrderedSet},
     store::Pick,
     time::Time,
 };
@@ -35,7 +33,7 @@ pub(super) struct Pushes {
     flight: Option<Flight>,
     backoff: Backoff,
     batch: Batch,
-    holds: BTreeMap<Scope, Hold>,
+    holds: OrderedMap<Scope, Hold>,
     /// What is to be sent alone next, to learn whether a refusal was the mutation's fault.
     probe: Option<Round>,
     /// Whether the last round was a narrowed one: the next is then a common one, if both are due.
@@ -43,7 +41,7 @@ pub(super) struct Pushes {
     /// The head of the batch that keeps failing, and how often it has.
     failing: Option<(MutationId, u32)>,
     /// Scopes with settled mutations; one that is not active is pulled after the flush.
-    settled: BTreeSet<Scope>,
+    settled: OrderedSet<Scope>,
 }
 
 #[derive(Debug)]
@@ -66,11 +64,11 @@ impl Pushes {
             flight: None,
             backoff: Backoff::default(),
             batch: Batch::new(settings),
-            holds: BTreeMap::new(),
+            holds: OrderedMap::new(),
             probe: None,
             last_was_own: false,
             failing: None,
-            settled: BTreeSet::new(),
+            settled: OrderedSet::new(),
         }
     }
 
@@ -193,7 +191,7 @@ impl Pushes {
         match &round {
             Round::Common => {
                 self.wanted = None;
-                for (scope, hold) in &mut self.holds {
+                for (scope, hold) in self.holds.iter_mut() {
                     hold.in_round = hold.narrowed.is_none() && hold.is_free(now);
                     if hold.in_round {
                         hold.backoff.release();
@@ -301,7 +299,7 @@ impl Pushes {
     }
 
     /// The scopes with settled mutations, to be pulled now that the flush has come to a halt.
-    pub(super) fn take_settled(&mut self) -> BTreeSet<Scope> {
+    pub(super) fn take_settled(&mut self) -> OrderedSet<Scope> {
         std::mem::take(&mut self.settled)
     }
 

@@ -5,10 +5,9 @@
 //! What is refused alone is a suspect. It is blamed only when another mutation, sent alone after it, has been
 //! settled: a server that is down, or refuses everything, blames nobody.
 
-use std::collections::BTreeSet;
-
 use crate::{
     model::{MutationId, RecordKey, Scope},
+    ordered::OrderedSet,
     time::Time,
     transport::TransportErrorKind,
 };
@@ -68,9 +67,9 @@ impl Narrowed {
     }
 
     /// The records to leave out so that another suspect than the first is sent, each in its turn.
-    pub(super) fn all_but_one(&mut self) -> BTreeSet<RecordKey> {
+    pub(super) fn all_but_one(&mut self) -> OrderedSet<RecordKey> {
         let Some((first, others)) = self.suspects.split_first() else {
-            return BTreeSet::new();
+            return OrderedSet::new();
         };
         self.turn = self.turn.wrapping_add(1);
         let turn = self.turn % others.len().max(1);

@@ -1,16 +1,17 @@
 //! What to make of a batch that failed as a whole.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::time::Duration;
 
 use super::{
     super::{Action, Context, PauseReason, Sent, Ticket, pull::Pulls},
     Pushes, Round,
     hold::Setback,
 };
-use crate::{store::FailReason, transport::TransportErrorKind as Kind};
+use crate::{
+    ordered::{OrderedMap, OrderedSet},
+    store::FailReason,
+    transport::TransportErrorKind as Kind,
+};
 
 /// A batch that failed.
 #[derive(Debug)]
@@ -131,7 +132,7 @@ impl Pushes {
         if *round == Round::Common {
             self.want(now);
         }
-        let scopes: BTreeSet<_> = sent.iter().map(|sent| &sent.key.scope).collect();
+        let scopes: OrderedSet<_> = sent.iter().map(|sent| &sent.key.scope).collect();
         let isolated = scopes.iter().all(|scope| {
             let narrowed = self.holds.get(*scope).and_then(|h| h.narrowed.as_ref());
             narrowed.is_some_and(|narrowed| narrowed.isolated)
@@ -146,17 +147,17 @@ impl Pushes {
             [] => {}
             [alone] if kind == Kind::Forbidden => {
                 let scope = &alone.key.scope;
-                let hold = self.holds.entry(scope.detached()).or_default();
+                let hold = self.holds.get_or_default(scope.detached());
                 hold.parked.push(alone.id);
                 let setback = Setback {
                     pull: true,
                     retry_after: None,
                 };
-                self.set_back(BTreeMap::from([(scope.clone(), setback)]), cx, pulls);
+                self.set_back(OrderedMap::from([(scope.clone(), setback)]), cx, pulls);
             }
             [alone] => {
                 let scope = &alone.key.scope;
-                let hold = self.holds.entry(scope.detached()).or_default();
+                let hold = self.holds.get_or_default(scope.detached());
                 hold.backoff.fail(now, None, &cx.settings, &mut cx.random);
                 let narrowed = hold.narrowed(1);
                 narrowed.limit = 1;
@@ -172,13 +173,13 @@ impl Pushes {
             }
             _ if scopes.len() == 1 => {
                 for scope in scopes {
-                    let hold = self.holds.entry(scope.detached()).or_default();
+                    let hold = self.holds.get_or_default(scope.detached());
                     hold.narrowed(1).limit = 1;
                 }
             }
             _ => {
                 for scope in scopes {
-                    let hold = self.holds.entry(scope.detached()).or_default();
+                    let hold = self.holds.get_or_default(scope.detached());
                     hold.narrowed(cx.settings.batch_count);
                 }
             }

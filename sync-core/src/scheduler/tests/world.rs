@@ -273,7 +273,7 @@ impl World {
                 forgotten: Vec::new(),
             },
             2 => PushEnd::Nothing {
-                waiting: BTreeSet::new(),
+                waiting: OrderedSet::new(),
                 forgotten: vec![(sent[0].key.scope.clone(), sent[0].id)],
             },
             3..6 => {

@@ -1,10 +1,9 @@
 //! What becomes of an edit until it is sent.
 
-use std::collections::BTreeSet;
-
 use sync_core::{
     error::StoreErrorKind,
     model::{Account, Op, Scope, Version},
+    ordered::OrderedSet,
     store::{Counts, Edit, EnqueueRequest, Enqueued, EntryFilter, EntryKind, Marks, Pick},
 };
 
@@ -111,7 +110,7 @@ pub(super) async fn an_edit_merges_into_the_last_pending_entry_past_settled_ones
         device.create("b", "b").await?,
         device.create("c", "c").await?,
     ];
-    let skip = BTreeSet::from([key("a")]);
+    let skip = OrderedSet::from([key("a")]);
     let pick = Pick {
         skip,
         ..Pick::default()

@@ -1,9 +1,10 @@
 //! What goes out, in which order, and how often.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use sync_core::{
     model::{EntityType, MutationId, Op, Payload, Schema, Scope},
+    ordered::OrderedSet,
     policy::Upgrade,
     store::{EntryState, Pending, Pick, TakeRequest, TakenEntry},
     transport::ServerTraits,
@@ -139,14 +140,14 @@ pub(super) async fn only_what_may_go_is_taken_and_marked_as_sent(
     };
     equal("one scope", some(&device, only, 9, 99).await?, vec![toy])?;
     let hold = Pick {
-        hold: BTreeSet::from([Scope::from("baby"), Scope::from("toy")]),
+        hold: OrderedSet::from([Scope::from("baby"), Scope::from("toy")]),
         ..Pick::default()
     };
     let others = some(&device, hold, 9, 99).await?;
     equal("all but two scopes", others, vec![ark])?;
     let skip = Pick {
         only: Some(Scope::from("baby")),
-        skip: BTreeSet::from([key("a")]),
+        skip: OrderedSet::from([key("a")]),
         ..Pick::default()
     };
     let others = some(&device, skip, 9, 99).await?;

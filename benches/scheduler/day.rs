@@ -1,10 +1,11 @@
 //! An app in use, as the scheduler sees it: ten scopes on screen, edits, pokes, a timer, and the answers to what the
 //! scheduler asks for.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use sync_core::{
     model::{MutationId, RecordKey, Scope},
+    ordered::OrderedSet,
     scheduler::{Action, Event, Outcome, PullEnd, PushEnd, Scheduler, Sent, Settings, Ticket},
     time::{Time, Timestamp},
 };
@@ -157,7 +158,7 @@ impl Day {
         let batch = std::mem::take(&mut self.pending);
         if batch == 0 {
             return PushEnd::Nothing {
-                waiting: BTreeSet::new(),
+                waiting: OrderedSet::new(),
                 forgotten: Vec::new(),
             };
         }
@@ -177,7 +178,7 @@ impl Day {
                 .map(|sent| (sent.id, Outcome::Settled))
                 .collect(),
             sent,
-            waiting: BTreeSet::new(),
+            waiting: OrderedSet::new(),
             forgotten: Vec::new(),
         }
     }

@@ -23,7 +23,7 @@ use crate::{
     connection::{Connection, Over},
     error::Attempt,
     schema::{META, row},
-    store::{Shared, run},
+    store::{Call, Shared, run},
     transaction::{Mode, Tx},
     values,
 };
@@ -61,12 +61,9 @@ struct Access {
 }
 
 impl Access {
-    async fn write<T: 'static>(
-        &self,
-        call: impl AsyncFn(&Tx) -> Attempt<T> + 'static,
-    ) -> Result<T, StoreError> {
+    fn write<T: 'static>(&self, call: impl AsyncFn(&Tx) -> Attempt<T> + 'static) -> Call<T> {
         let (over, mode) = (Over::Stores(&[META]), Mode::Relaxed);
-        run(&self.connection, "the lease of the lead", over, mode, call).await
+        run(&self.connection, "the lease of the lead", over, mode, call)
     }
 
     /// Takes the lease if it is free, has run out by the wall clock, or still shows the beat that has `stalled`.

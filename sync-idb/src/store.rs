@@ -1,9 +1,17 @@
 //! The roles: each method is one transaction, in a task of its own.
 
-use std::{cell::Cell, fmt, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    cell::Cell,
+    fmt,
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use async_trait::async_trait;
-use futures::{channel::oneshot, future::LocalBoxFuture};
+use futures::{FutureExt, channel::oneshot, future::LocalBoxFuture};
 use send_wrapper::SendWrapper;
 use sync_core::{
     coordination::{Leadership, Peers},
@@ -100,63 +108,94 @@ impl IdbStore {
         self.shared.connection.close().await;
     }
 
-    async fn write<T: 'static>(
+    fn write<T: 'static>(
         &self,
         what: &'static str,
         call: impl AsyncFn(&Tx) -> Attempt<T> + 'static,
-    ) -> Result<T, StoreError> {
+    ) -> Call<T> {
         let mode = match self.shared.durability {
             Durability::Relaxed => Mode::Relaxed,
             Durability::Strict => Mode::Strict,
         };
         // Over everything: such calls run in the order in which they were made, in this tab and in others.
-        run(&self.shared.connection, what, Over::Everything, mode, call).await
+        run(&self.shared.connection, what, Over::Everything, mode, call)
     }
 
-    async fn read<T: 'static>(
+    fn read<T: 'static>(
         &self,
         what: &'static str,
         over: Over,
         call: impl AsyncFn(&Tx) -> Attempt<T> + 'static,
-    ) -> Result<T, StoreError> {
-        run(&self.shared.connection, what, over, Mode::Read, call).await
+    ) -> Call<T> {
+        run(&self.shared.connection, what, over, Mode::Read, call)
     }
 }
 
 /// What a call does in its transaction, without what it returns: so all calls share the code around them, which
-/// counts where code is downloaded. It may be made twice.
-type Steps = Box<dyn for<'a> Fn(&'a Tx) -> LocalBoxFuture<'a, Attempt<()>>>;
+/// counts where code is downloaded.
+trait Steps {
+    /// Takes the steps. They may be taken twice.
+    fn take<'a>(&'a self, tx: &'a Tx) -> LocalBoxFuture<'a, Attempt<()>>;
+}
 
-/// Runs a call in a task of its own, which comes to its end whether or not this future is kept: a transaction stays open
-/// only while its task is polled in the very events of its requests, and no caller promises that.
-pub(crate) async fn run<T: 'static>(
+struct Body<F, T> {
+    call: F,
+    returned: Rc<Cell<Option<T>>>,
+}
+
+impl<T, F: AsyncFn(&Tx) -> Attempt<T>> Steps for Body<F, T> {
+    fn take<'a>(&'a self, tx: &'a Tx) -> LocalBoxFuture<'a, Attempt<()>> {
+        Box::pin(async move {
+            self.returned.set(Some((self.call)(tx).await?));
+            Ok(())
+        })
+    }
+}
+
+/// Runs a call in a task of its own, which comes to its end whether or not what is returned is kept: a transaction stays
+/// open only while its task is polled in the very events of its requests, and no caller promises that.
+pub(crate) fn run<T: 'static>(
     connection: &Arc<SendWrapper<Connection>>,
     what: &'static str,
     over: Over,
     mode: Mode,
     call: impl AsyncFn(&Tx) -> Attempt<T> + 'static,
-) -> Result<T, StoreError> {
-    let call = Rc::new(call);
+) -> Call<T> {
     let returned = Rc::new(Cell::new(None));
-    let steps: Steps = Box::new({
-        let returned = Rc::clone(&returned);
-        move |tx| {
-            let (call, returned) = (Rc::clone(&call), Rc::clone(&returned));
-            Box::pin(async move {
-                returned.set(Some(call(tx).await?));
-                Ok(())
-            })
-        }
+    let steps = Box::new(Body {
+        call,
+        returned: Rc::clone(&returned),
     });
-    let committed = spawn(Arc::clone(connection), what, over, mode, steps);
-    let stopped = || {
-        StoreError::new(
-            StoreErrorKind::Unavailable,
-            format!("{what}: its task was stopped"),
-        )
-    };
-    committed.await.map_err(|_| stopped())??;
-    returned.take().ok_or_else(stopped)
+    Call {
+        what,
+        committed: spawn(Arc::clone(connection), what, over, mode, steps),
+        returned,
+    }
+}
+
+/// The outcome of a call that is under way.
+pub(crate) struct Call<T> {
+    what: &'static str,
+    committed: oneshot::Receiver<Result<(), StoreError>>,
+    returned: Rc<Cell<Option<T>>>,
+}
+
+impl<T> Future for Call<T> {
+    type Output = Result<T, StoreError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let what = self.what;
+        let committed = ready!(self.committed.poll_unpin(cx));
+        committed.unwrap_or_else(|_| Err(stopped(what)))?;
+        Poll::Ready(self.returned.take().ok_or_else(|| stopped(what)))
+    }
+}
+
+fn stopped(what: &str) -> StoreError {
+    StoreError::new(
+        StoreErrorKind::Unavailable,
+        format!("{what}: its task was stopped"),
+    )
 }
 
 fn spawn(
@@ -164,11 +203,11 @@ fn spawn(
     what: &'static str,
     over: Over,
     mode: Mode,
-    steps: Steps,
+    steps: Box<dyn Steps>,
 ) -> oneshot::Receiver<Result<(), StoreError>> {
     let (answer, answered) = oneshot::channel();
     wasm_bindgen_futures::spawn_local(async move {
-        let outcome = transact(&connection, &over, mode, &steps).await;
+        let outcome = transact(&connection, &over, mode, &*steps).await;
         // Nobody may wait for it any more.
         let _ = answer.send(outcome.map_err(|failure| failure.during(what)));
     });
@@ -176,7 +215,12 @@ fn spawn(
 }
 
 /// Runs a call in a transaction; once more on another connection, if the connection is lost on the way.
-async fn transact(connection: &Connection, over: &Over, mode: Mode, steps: &Steps) -> Attempt<()> {
+async fn transact(
+    connection: &Connection,
+    over: &Over,
+    mode: Mode,
+    steps: &dyn Steps,
+) -> Attempt<()> {
     let outcome = attempt(connection, over, mode, steps).await;
     if !matches!(outcome, Err(Failure::Lost(_))) {
         return outcome;
@@ -185,9 +229,14 @@ async fn transact(connection: &Connection, over: &Over, mode: Mode, steps: &Step
     attempt(connection, over, mode, steps).await
 }
 
-async fn attempt(connection: &Connection, over: &Over, mode: Mode, steps: &Steps) -> Attempt<()> {
+async fn attempt(
+    connection: &Connection,
+    over: &Over,
+    mode: Mode,
+    steps: &dyn Steps,
+) -> Attempt<()> {
     let tx = connection.begin(over, mode).await?;
-    let outcome = steps(&tx).await;
+    let outcome = steps.take(&tx).await;
     if mode == Mode::Read && outcome.is_ok() {
         tx.finish_reading();
         return outcome;

@@ -21,7 +21,7 @@ pub(crate) fn text(value: &JsValue) -> Attempt<String> {
 }
 
 /// The JSON text of a row.
-pub(crate) fn encoded(what: &str, row: &impl Serialize) -> Attempt<String> {
+pub(crate) fn encoded(what: &str, row: &(impl Serialize + ?Sized)) -> Attempt<String> {
     serde_json::to_string(row).map_err(|error| Failure::undecodable(what, &error))
 }
 

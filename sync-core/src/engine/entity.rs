@@ -110,16 +110,19 @@ impl RecordRow {
         if from == 0 || from == T::SCHEMA {
             return self.payload.decode().map_err(|e| unreadable(e.to_string()));
         }
-        let json = self
-            .payload
-            .decode()
-            .map_err(|e| unreadable(e.to_string()))?;
-        let json = T::upgrade(from, json).map_err(unreadable)?;
-        serde_json::from_value(json).map_err(|e| unreadable(e.to_string()))
+        let payload = upgraded::<T>(from, &self.payload).map_err(unreadable)?;
+        payload.decode().map_err(|e| unreadable(e.to_string()))
     }
 }
 
-type UpgradeFn = fn(u32, serde_json::Value) -> Result<serde_json::Value, String>;
+/// Turns a payload of an older format version into one of the newest.
+type UpgradeFn = fn(u32, &Payload) -> Result<Payload, String>;
+
+fn upgraded<T: Entity>(from: u32, payload: &Payload) -> Result<Payload, String> {
+    let json = payload.decode().map_err(|e| e.to_string())?;
+    let json = T::upgrade(from, json)?;
+    Payload::encode(&json).map_err(|e| e.to_string())
+}
 
 /// The upgrades of the entity types that the app has registered.
 #[derive(Default)]
@@ -129,8 +132,11 @@ pub(super) struct Upgrades {
 
 impl Upgrades {
     pub(super) fn register<T: Entity>(&mut self) {
-        self.by_type
-            .insert(T::TYPE.into(), (Schema(T::SCHEMA), T::upgrade));
+        // A first format has no older ones, and an app without upgrades does without their code.
+        if T::SCHEMA > 1 {
+            self.by_type
+                .insert(T::TYPE.into(), (Schema(T::SCHEMA), upgraded::<T>));
+        }
     }
 }
 
@@ -153,9 +159,6 @@ impl Upgrade for Upgrades {
         if schema.0 == 0 || schema >= *newest {
             return Ok(None);
         }
-        let json = payload.decode().map_err(|e| e.to_string())?;
-        let json = upgrade(schema.0, json)?;
-        let payload = Payload::encode(&json).map_err(|e| e.to_string())?;
-        Ok(Some((payload, *newest)))
+        Ok(Some((upgrade(schema.0, payload)?, *newest)))
     }
 }

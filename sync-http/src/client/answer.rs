@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use sync_core::transport::{TransportError, TransportErrorKind};
 
-use super::fetch::Response;
+use super::{fetch::Response, platform::date_millis};
 use crate::{dialect::Speak, wire::ErrorCode};
 
 /// The body of a success, or what kind of failure the answer is. `what` says what was asked.
@@ -101,7 +101,7 @@ fn retry_after(response: &Response) -> Option<Duration> {
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    let until = httpdate::parse_http_date(value).ok()?;
-    let now = httpdate::parse_http_date(response.header("date")?).ok()?;
-    Some(until.duration_since(now).unwrap_or_default())
+    let until = date_millis(value)?;
+    let now = date_millis(response.header("date")?)?;
+    Some(Duration::from_millis(until.saturating_sub(now)))
 }

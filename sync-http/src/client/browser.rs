@@ -4,7 +4,7 @@ use std::{error::Error, time::Duration};
 
 use async_trait::async_trait;
 use gloo_timers::future::TimeoutFuture;
-use js_sys::{Function, JsString, Promise, Reflect, Uint8Array};
+use js_sys::{Date, Function, JsString, Promise, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
@@ -23,6 +23,12 @@ const HEADERS: [&str; 3] = ["content-type", "retry-after", "date"];
 /// The longest body of a request that may outlive its page. Browsers allow 64 KiB for all such requests of a page
 /// together, and refuse what is beyond; an app may have some of its own.
 const KEPT_ALIVE: usize = 48 << 10;
+
+/// A date of a header, in milliseconds since 1970.
+pub(super) fn date_millis(date: &str) -> Option<u64> {
+    let millis = Date::parse(date);
+    (millis >= 0.0).then_some(millis as u64)
+}
 
 #[derive(Debug)]
 pub(super) struct PlatformFetch;

@@ -1,6 +1,11 @@
 //! HTTP on native targets: reqwest, with rustls on ring.
 
-use std::{error::Error, io::Write, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    io::Write,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use async_trait::async_trait;
 use flate2::{Compression, write::GzEncoder};
@@ -22,6 +27,13 @@ const MAX_REDIRECTS: usize = 5;
 
 /// Below this many bytes, gzip saves nothing.
 const MIN_COMPRESSED: usize = 1024;
+
+/// A date of a header, in milliseconds since 1970.
+pub(super) fn date_millis(date: &str) -> Option<u64> {
+    let date = httpdate::parse_http_date(date).ok()?;
+    let since = date.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    since.as_millis().try_into().ok()
+}
 
 #[derive(Debug)]
 pub(super) struct PlatformFetch {

@@ -81,7 +81,7 @@ impl<'a> Batch<'a> {
         let place = self.tx.place(&key.entity_type);
         let store = self.store(place)?;
         self.text.push(if self.text.is_empty() { '[' } else { ',' });
-        write_record(&mut self.text, place, key, payload, beside);
+        write_record(&mut self.text, place, key, payload, beside)?;
         self.step(Step::Put(store)).await
     }
 
@@ -149,7 +149,7 @@ fn write_record(
     key: &RecordKey,
     payload: &Payload,
     beside: Beside,
-) {
+) -> Attempt<()> {
     let Beside {
         schema,
         seq,
@@ -157,13 +157,13 @@ fn write_record(
         marks,
     } = beside;
     text.push_str("{\"scope\":");
-    write_string(text, key.scope.as_str());
+    write_string(text, key.scope.as_str())?;
     if place.declared.is_none() {
         text.push_str(",\"type\":");
-        write_string(text, key.entity_type.as_str());
+        write_string(text, key.entity_type.as_str())?;
     }
     text.push_str(",\"id\":");
-    write_string(text, key.entity_id.as_str());
+    write_string(text, key.entity_id.as_str())?;
     let json = payload.as_str();
     let fate = fate(json);
     if fate != Fate::TooDeep {
@@ -172,7 +172,7 @@ fn write_record(
     }
     if fate != Fate::Same {
         text.push_str(",\"text\":");
-        write_string(text, json);
+        write_string(text, json)?;
     }
     text.push_str(",\"schema\":");
     write_number(text, schema.0.into());
@@ -187,17 +187,19 @@ fn write_record(
         write_number(text, marks.bits().into());
     }
     text.push('}');
+    Ok(())
 }
 
-fn write_string(text: &mut String, value: &str) {
+fn write_string(text: &mut String, value: &str) -> Attempt<()> {
     let is_plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
     if value.bytes().all(is_plain) {
         text.push('"');
         text.push_str(value);
         text.push('"');
     } else {
-        text.push_str(&serde_json::Value::from(value).to_string());
+        text.push_str(&values::encoded("a name", value)?);
     }
+    Ok(())
 }
 
 /// Writes a number; as a string of digits, where a double would not hold it.

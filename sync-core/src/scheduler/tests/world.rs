@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{super::random::Random, *};
+use crate::ordered::OrderedSet;
 
 /// Whatever the server does, and the app.
 #[derive(Debug)]

@@ -6,7 +6,11 @@ use crate::model::Account;
 
 /// Why a store could not do what it was asked. Nothing was changed.
 #[derive(Debug)]
-pub struct StoreError {
+pub struct StoreError(Box<Inner>);
+
+/// Behind a pointer, as it is carried through every call: what succeeds moves no more than that.
+#[derive(Debug)]
+struct Inner {
     kind: StoreErrorKind,
     context: String,
     source: Option<Box<dyn Error + Send + Sync>>,
@@ -45,31 +49,31 @@ impl StoreError {
     /// An error of this kind; `context` says what was being done and to what.
     #[must_use]
     pub fn new(kind: StoreErrorKind, context: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Inner {
             kind,
             context: context.into(),
             source: None,
-        }
+        }))
     }
 
     /// The same error with what caused it.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
+        self.0.source = Some(source.into());
         self
     }
 
     /// What kind of error this is.
     #[must_use]
     pub fn kind(&self) -> &StoreErrorKind {
-        &self.kind
+        &self.0.kind
     }
 
     /// Whether the same call may succeed later without anybody's help.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(
-            self.kind,
+            self.0.kind,
             StoreErrorKind::Full | StoreErrorKind::Busy | StoreErrorKind::Unavailable
         )
     }
@@ -77,7 +81,7 @@ impl StoreError {
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kind, context, .. } = self;
+        let Inner { kind, context, .. } = &*self.0;
         match kind {
             StoreErrorKind::Full => write!(f, "no room left for the database: {context}"),
             StoreErrorKind::Busy => write!(f, "the database is locked: {context}; try again"),
@@ -103,6 +107,6 @@ impl fmt::Display for StoreError {
 
 impl Error for StoreError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_ref().map(|source| &**source as _)
+        self.0.source.as_ref().map(|source| &**source as _)
     }
 }

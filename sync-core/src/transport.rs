@@ -166,7 +166,10 @@ pub struct ServerRecord {
 
 /// Why a request had no usable answer.
 #[derive(Debug)]
-pub struct TransportError {
+pub struct TransportError(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     kind: TransportErrorKind,
     context: String,
     retry_after: Option<Duration>,
@@ -205,44 +208,44 @@ impl TransportError {
     /// An error of this kind; `context` says what was asked of whom, and never holds a token or a payload.
     #[must_use]
     pub fn new(kind: TransportErrorKind, context: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Inner {
             kind,
             context: context.into(),
             retry_after: None,
             source: None,
-        }
+        }))
     }
 
     /// The same error with the server's word on when to try again.
     #[must_use]
     pub fn with_retry_after(mut self, retry_after: Option<Duration>) -> Self {
-        self.retry_after = retry_after;
+        self.0.retry_after = retry_after;
         self
     }
 
     /// The same error with what caused it.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
+        self.0.source = Some(source.into());
         self
     }
 
     /// What kind of error this is.
     #[must_use]
     pub fn kind(&self) -> TransportErrorKind {
-        self.kind
+        self.0.kind
     }
 
     /// When the server wants to be asked again, if it said so.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
+        self.0.retry_after
     }
 }
 
 impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self.kind {
+        let what = match self.0.kind {
             TransportErrorKind::Network => "the server cannot be reached",
             TransportErrorKind::Timeout => "the server did not answer in time",
             TransportErrorKind::Unavailable => "the server is not available",
@@ -255,12 +258,12 @@ impl fmt::Display for TransportError {
             TransportErrorKind::TooLarge => "the request is too large",
             TransportErrorKind::BadRequest => "the server refused the request",
         };
-        write!(f, "{what}: {}", self.context)
+        write!(f, "{what}: {}", self.0.context)
     }
 }
 
 impl Error for TransportError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_ref().map(|source| &**source as _)
+        self.0.source.as_ref().map(|source| &**source as _)
     }
 }

@@ -6,7 +6,10 @@ use std::fmt;
 ///
 /// The message names the place and what was expected there, and quotes nothing of the body.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Malformed {
+pub struct Malformed(Box<Inner>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Inner {
     field: String,
     line: usize,
     column: usize,
@@ -33,27 +36,27 @@ impl Malformed {
             // The parser stands behind the last field that is there, which is not at fault.
             path.leave_field();
         }
-        Self {
+        Self(Box::new(Inner {
             field: path.render(is_name),
             line,
             column,
             problem,
-        }
+        }))
     }
 
     /// A problem that JSON itself does not see, in the field of this name.
     pub(crate) fn field(field: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Inner {
             field: field.into(),
             line: 0,
             column: 0,
             problem: problem.into(),
-        }
+        }))
     }
 
     /// The same problem, seen inside another field.
     pub(crate) fn within(mut self, outer: &str) -> Self {
-        self.field = match self.field.as_str() {
+        self.0.field = match self.0.field.as_str() {
             "" => outer.to_owned(),
             inner if inner.starts_with('[') => format!("{outer}{inner}"),
             inner => format!("{outer}.{inner}"),
@@ -64,12 +67,12 @@ impl Malformed {
 
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.problem)?;
-        if !self.field.is_empty() {
-            write!(f, " in {}", self.field)?;
+        f.write_str(&self.0.problem)?;
+        if !self.0.field.is_empty() {
+            write!(f, " in {}", self.0.field)?;
         }
-        if self.line > 0 {
-            write!(f, " at line {} column {}", self.line, self.column)?;
+        if self.0.line > 0 {
+            write!(f, " at line {} column {}", self.0.line, self.0.column)?;
         }
         Ok(())
     }

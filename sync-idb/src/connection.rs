@@ -172,8 +172,11 @@ impl Connection {
         if let Some(handle) = open.as_ref() {
             match begin(handle, over, mode) {
                 // Another is opened here, with the lock held, so that no later call overtakes this one.
-                Err(Failure::Lost(error)) => {
-                    tracing::debug!(%error, "the connection to the database is lost; opening another");
+                Err(failure) if failure.is_lost() => {
+                    tracing::debug!(
+                        ?failure,
+                        "the connection to the database is lost; opening another"
+                    );
                     *open = None;
                 }
                 begun => return begun,

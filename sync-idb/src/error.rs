@@ -10,9 +10,12 @@ use web_sys::DomException;
 /// A result inside a transaction.
 pub(crate) type Attempt<T> = Result<T, Failure>;
 
-/// Why a transaction did not come to its end.
+/// Why a transaction did not come to its end. A pointer: what succeeds moves no more than that.
 #[derive(Debug)]
-pub(crate) enum Failure {
+pub(crate) struct Failure(Box<Cause>);
+
+#[derive(Debug)]
+enum Cause {
     /// A rule of the core refused, or what was asked makes no sense.
     Refused(StoreError),
     /// The browser failed.
@@ -80,12 +83,12 @@ impl BrowserError {
 impl Failure {
     /// An error of this kind.
     pub(crate) fn refused(kind: StoreErrorKind, context: impl Into<String>) -> Self {
-        Self::Refused(StoreError::new(kind, context))
+        StoreError::new(kind, context).into()
     }
 
     /// A row whose JSON does not decode. The words of the decoder may quote a payload, so only the place is kept.
     pub(crate) fn undecodable(what: &str, error: &serde_json::Error) -> Self {
-        Self::Unreadable(format!(
+        Self::unreadable(format!(
             "{what}: {:?} error at line {} column {}",
             error.classify(),
             error.line(),
@@ -94,39 +97,54 @@ impl Failure {
     }
 
     fn of_browser(error: BrowserError) -> Self {
-        if error.is_lost() {
-            Self::Lost(error)
+        Self(Box::new(if error.is_lost() {
+            Cause::Lost(error)
         } else {
-            Self::Browser(error)
-        }
+            Cause::Browser(error)
+        }))
+    }
+
+    /// A failure of the browser, in our words.
+    pub(crate) fn browser(name: &str, message: &str) -> Self {
+        Self::of_browser(BrowserError::new(name, message))
+    }
+
+    /// A row that cannot be read: which, and where in it.
+    pub(crate) fn unreadable(row: impl Into<String>) -> Self {
+        Self(Box::new(Cause::Unreadable(row.into())))
+    }
+
+    /// Whether the connection is gone.
+    pub(crate) fn is_lost(&self) -> bool {
+        matches!(*self.0, Cause::Lost(_))
     }
 
     /// The same failure, of a transaction that could not begin: a closed connection says so by an invalid state.
     pub(crate) fn at_begin(self) -> Self {
-        match self {
-            Self::Browser(error) if error.name == "InvalidStateError" => Self::Lost(error),
-            failure => failure,
-        }
+        Self(Box::new(match *self.0 {
+            Cause::Browser(error) if error.name == "InvalidStateError" => Cause::Lost(error),
+            cause => cause,
+        }))
     }
 
     /// Whether this is the browser's exception of this name.
     pub(crate) fn is(&self, name: &str) -> bool {
-        matches!(self, Self::Browser(error) if error.name == name)
+        matches!(&*self.0, Cause::Browser(error) if error.name == name)
     }
 
     /// The store error for a caller who was doing `what`.
     pub(crate) fn during(self, what: &str) -> StoreError {
-        match self {
-            Self::Refused(error) => error,
-            Self::Unreadable(row) => {
+        match *self.0 {
+            Cause::Refused(error) => error,
+            Cause::Unreadable(row) => {
                 StoreError::new(StoreErrorKind::Corrupt, format!("{what}: {row}"))
             }
-            Self::Lost(error) => StoreError::new(
+            Cause::Lost(error) => StoreError::new(
                 StoreErrorKind::Unavailable,
                 format!("{what}: the connection to the database is lost, and a new one was, too"),
             )
             .with_source(error),
-            Self::Browser(error) => {
+            Cause::Browser(error) => {
                 let context = format!("{what}: {} ({})", error.advice(), error.name);
                 StoreError::new(error.kind(), context).with_source(error)
             }
@@ -136,7 +154,7 @@ impl Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self::Refused(error)
+        Self(Box::new(Cause::Refused(error)))
     }
 }
 
@@ -199,7 +217,7 @@ impl From<idb::Error> for Failure {
                 "this browser, or this window, has no IndexedDB",
             ),
             E::DomException(error) => error.into(),
-            other => Self::Browser(BrowserError::new("Error", &other.to_string())),
+            _ => Self::browser("Error", "the browser gave something unexpected"),
         }
     }
 }

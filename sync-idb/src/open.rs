@@ -42,7 +42,7 @@ pub(crate) async fn open(name: &str, wanted: &Rc<Shape>, patience: Duration) -> 
             }
             Ok(_) => version = Some(handle.database.version() as u32 + 1),
             // Another tab has asked for it meanwhile.
-            Err(Failure::Lost(_)) => version = None,
+            Err(failure) if failure.is_lost() => version = None,
             Err(failure) => return Err(failure),
         }
     }

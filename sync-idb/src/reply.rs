@@ -13,7 +13,7 @@ use std::{
 use wasm_bindgen::{JsCast, JsValue, prelude::Closure};
 use web_sys::{IdbRequest, IdbRequestReadyState};
 
-use crate::error::{Attempt, BrowserError, Failure};
+use crate::error::{Attempt, Failure};
 
 /// The waker of whoever waits for an event.
 pub(crate) type WakerSlot = Rc<RefCell<Option<Waker>>>;
@@ -62,10 +62,10 @@ impl Future for Reply {
         Poll::Ready(match self.request.error() {
             Ok(None) => self.request.result().map_err(Failure::from),
             Ok(Some(error)) => Err(error.into()),
-            Err(_) => Err(Failure::Browser(BrowserError::new(
+            Err(_) => Err(Failure::browser(
                 "InvalidStateError",
                 "a request is done and not done",
-            ))),
+            )),
         })
     }
 }

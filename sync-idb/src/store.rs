@@ -30,7 +30,7 @@ use crate::{
     builder::{Builder, Durability},
     connection::{Closed, Connection, Over},
     database,
-    error::{Attempt, Failure},
+    error::Attempt,
     lease::DatabaseLeadership,
     locks::{self, LockLeadership},
     peers::ChannelPeers,
@@ -222,7 +222,7 @@ async fn transact(
     steps: &dyn Steps,
 ) -> Attempt<()> {
     let outcome = attempt(connection, over, mode, steps).await;
-    if !matches!(outcome, Err(Failure::Lost(_))) {
+    if !matches!(&outcome, Err(failure) if failure.is_lost()) {
         return outcome;
     }
     connection.forget().await;

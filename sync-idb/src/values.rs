@@ -9,7 +9,7 @@ use crate::error::{Attempt, Failure};
 /// The value that a JSON text stands for.
 pub(crate) fn parsed(text: &str) -> Attempt<JsValue> {
     // The words of the exception would quote a payload.
-    JSON::parse(text).map_err(|_| Failure::Unreadable("the browser takes it for no JSON".into()))
+    JSON::parse(text).map_err(|_| Failure::unreadable("the browser takes it for no JSON"))
 }
 
 /// The JSON text of a value.
@@ -17,7 +17,7 @@ pub(crate) fn text(value: &JsValue) -> Attempt<String> {
     let text = JSON::stringify(value)?;
     // A JSON text has no lone surrogates, so nothing is lost.
     text.as_string()
-        .ok_or_else(|| Failure::Unreadable("a value that has no JSON".into()))
+        .ok_or_else(|| Failure::unreadable("a value that has no JSON"))
 }
 
 /// The JSON text of a row.
@@ -32,7 +32,7 @@ pub(crate) fn decoded<T: DeserializeOwned>(what: &str, value: &JsValue) -> Attem
     }
     let text = value
         .as_string()
-        .ok_or_else(|| Failure::Unreadable(format!("{what}: no text")))?;
+        .ok_or_else(|| Failure::unreadable(format!("{what}: no text")))?;
     match serde_json::from_str(&text) {
         Ok(row) => Ok(Some(row)),
         Err(error) => Err(Failure::undecodable(what, &error)),

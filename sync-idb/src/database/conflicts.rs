@@ -30,7 +30,7 @@ fn add(tx: &Tx, store: &str, what: &str, stored: &Stored<'_>) -> Attempt<()> {
 
 fn row<T: DeserializeOwned>(what: &str, value: &JsValue) -> Attempt<T> {
     let row = values::decoded(what, &values::property(value, "row"))?;
-    row.ok_or_else(|| Failure::Unreadable(format!("{what}: no text")))
+    row.ok_or_else(|| Failure::unreadable(format!("{what}: no text")))
 }
 
 const A_CONFLICT: &str = "a conflict";

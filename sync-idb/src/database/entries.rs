@@ -82,7 +82,7 @@ pub(super) fn remove(tx: &Tx, seq: Seq) -> Attempt<()> {
 
 fn entry(value: &JsValue) -> Attempt<Entry> {
     let stored = values::decoded(WHAT, &values::property(value, "entry"))?;
-    stored.ok_or_else(|| Failure::Unreadable(format!("{WHAT}: no text")))
+    stored.ok_or_else(|| Failure::unreadable(format!("{WHAT}: no text")))
 }
 
 /// The entries of an array that the browser has returned.
@@ -108,7 +108,7 @@ pub(super) fn seq_at(cursor: JsValue) -> Attempt<Option<Seq>> {
 pub(super) fn key(value: &JsValue) -> Attempt<RecordKey> {
     let text = |name| {
         let text = values::property(value, name).as_string();
-        text.ok_or_else(|| Failure::Unreadable(format!("a stored value has no {name}")))
+        text.ok_or_else(|| Failure::unreadable(format!("a stored value has no {name}")))
     };
     Ok(RecordKey::new(text("scope")?, text("type")?, text("id")?))
 }
@@ -117,7 +117,7 @@ pub(super) fn key(value: &JsValue) -> Attempt<RecordKey> {
 pub(super) fn key_of_parts(parts: &Array) -> Attempt<RecordKey> {
     let text = |n| {
         let text = parts.get(n).as_string();
-        text.ok_or_else(|| Failure::Unreadable("a stored key has no three parts".into()))
+        text.ok_or_else(|| Failure::unreadable("a stored key has no three parts"))
     };
     Ok(RecordKey::new(text(0)?, text(1)?, text(2)?))
 }

@@ -65,7 +65,7 @@ impl Number {
             Self::Number(n) => Ok(*n),
             Self::Digits(digits) => digits
                 .parse()
-                .map_err(|_| Failure::Unreadable(format!("{WHAT}: a number that is none"))),
+                .map_err(|_| Failure::unreadable(format!("{WHAT}: a number that is none"))),
         }
     }
 }
@@ -74,10 +74,10 @@ impl Stored<'_> {
     fn row(self, text: &Arc<str>, entity_type: &EntityType) -> Attempt<RecordRow> {
         let payload = match (self.text, self.payload) {
             (Some(text), _) => Payload::parse(text)
-                .map_err(|_| Failure::Unreadable(format!("{WHAT}: its text is no JSON")))?,
+                .map_err(|_| Failure::unreadable(format!("{WHAT}: its text is no JSON")))?,
             (None, Some(raw)) => Payload::from_raw(text, raw).detached(),
             (None, None) => {
-                return Err(Failure::Unreadable(format!("{WHAT}: it has no payload")));
+                return Err(Failure::unreadable(format!("{WHAT}: it has no payload")));
             }
         };
         let entity_type = match self.entity_type {
@@ -123,7 +123,7 @@ pub(super) fn generation_in(value: &JsValue) -> Attempt<Generation> {
     number
         .or_else(digits)
         .map(Generation)
-        .ok_or_else(|| Failure::Unreadable(format!("{WHAT}: it has no generation")))
+        .ok_or_else(|| Failure::unreadable(format!("{WHAT}: it has no generation")))
 }
 
 /// The keys of a scope's records of one type.

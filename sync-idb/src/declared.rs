@@ -1,6 +1,11 @@
 //! What an app declares of its entity types: which have an object store of their own, and with which indexes.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{SeqAccess, Visitor},
+};
 use sync_core::{model::EntityType, ordered::OrderedMap};
 
 /// An entity type whose records have an object store of their own, for the app's indexes.
@@ -41,15 +46,44 @@ pub(crate) struct IndexShape {
 }
 
 /// What an index is about: one path into the stored value, or several that are compared one after another.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct IndexPath(Paths);
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 enum Paths {
     One(String),
     Several(Vec<String>),
+}
+
+impl<'de> Deserialize<'de> for IndexPath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnyPath)
+    }
+}
+
+/// Reads one path or several. What serde derives for this takes far more code.
+struct AnyPath;
+
+impl<'de> Visitor<'de> for AnyPath {
+    type Value = IndexPath;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a path or several")
+    }
+
+    fn visit_str<E>(self, path: &str) -> Result<IndexPath, E> {
+        Ok(path.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut paths: A) -> Result<IndexPath, A::Error> {
+        let mut several = Vec::new();
+        while let Some(path) = paths.next_element()? {
+            several.push(path);
+        }
+        Ok(IndexPath(Paths::Several(several)))
+    }
 }
 
 impl From<&str> for IndexPath {

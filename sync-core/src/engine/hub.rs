@@ -1,9 +1,6 @@
 //! Where news meets those who wait for it.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{broadcast, watch};
 
@@ -48,7 +45,7 @@ pub(super) struct Hub {
     runtime: Mutex<Runtime>,
     status: watch::Sender<()>,
     /// A counter for each list that somebody watches.
-    views: Mutex<HashMap<ViewId, watch::Sender<()>>>,
+    views: Mutex<OrderedMap<ViewId, watch::Sender<()>>>,
 }
 
 impl Hub {
@@ -108,8 +105,9 @@ impl Hub {
         entity_type: &EntityType,
     ) -> watch::Receiver<()> {
         lock(&self.views)
-            .entry((scope.clone(), entity_type.clone()))
-            .or_insert_with(|| watch::channel(()).0)
+            .get_or_insert_with((scope.clone(), entity_type.clone()), || {
+                watch::channel(()).0
+            })
             .subscribe()
     }
 

@@ -1,9 +1,12 @@
 //! Records as the app reads them.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use idb::{KeyRange, Query};
-use serde::{Deserialize, Deserializer};
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, Visitor},
+};
 use serde_json::value::RawValue;
 use sync_core::{
     error::StoreErrorKind,
@@ -51,22 +54,31 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de Raw
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
-/// A number, or its digits where a double would not hold it.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Number {
-    Number(u64),
-    Digits(String),
+/// A number; stored as its digits where a double would not hold it.
+struct Number(u64);
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnyNumber)
+    }
 }
 
-impl Number {
-    fn value(&self) -> Attempt<u64> {
-        match self {
-            Self::Number(n) => Ok(*n),
-            Self::Digits(digits) => digits
-                .parse()
-                .map_err(|_| Failure::unreadable(format!("{WHAT}: a number that is none"))),
-        }
+struct AnyNumber;
+
+impl Visitor<'_> for AnyNumber {
+    type Value = Number;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number or its digits")
+    }
+
+    fn visit_u64<E>(self, n: u64) -> Result<Number, E> {
+        Ok(Number(n))
+    }
+
+    fn visit_str<E: de::Error>(self, digits: &str) -> Result<Number, E> {
+        let n = digits.parse().map_err(|_| E::custom("no digits"))?;
+        Ok(Number(n))
     }
 }
 
@@ -88,8 +100,8 @@ impl Stored<'_> {
             key: RecordKey::new(&*self.scope, entity_type, &*self.id),
             payload,
             schema: self.schema,
-            seq: self.seq.map(|seq| seq.value()).transpose()?,
-            generation: Generation(self.generation.value()?),
+            seq: self.seq.map(|Number(seq)| seq),
+            generation: Generation(self.generation.0),
             marks: Marks::from_bits(self.marks),
         })
     }

@@ -78,7 +78,8 @@ fn build(project: &Project, folder: &Path) -> Result {
     ] {
         let mut optimizer = Command::new("wasm-opt");
         // `-Oz` leaves fewer bytes, but of a kind that compresses less.
-        optimizer.arg("-Os").args(FEATURES).args(flags);
+        let passes = ["-Os", "--flatten", "--rereloop", "-Os", "-Os"];
+        optimizer.args(passes).args(FEATURES).args(flags);
         optimizer.arg(folder.join("bundle_bg.wasm"));
         run(optimizer.arg("-o").arg(folder.join(result)))?;
     }

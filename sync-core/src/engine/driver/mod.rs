@@ -7,7 +7,7 @@ mod pull;
 mod push;
 mod work;
 
-use std::{collections::HashMap, fmt, future::poll_fn, sync::Arc, task::Poll, time::Duration};
+use std::{fmt, future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
 use futures::{
     FutureExt, StreamExt,
@@ -60,7 +60,7 @@ pub struct Driver {
     lead_again_at: Option<Time>,
     /// Manual syncs that were asked for before it was known who leads.
     early: Vec<(Vec<Scope>, oneshot::Sender<SyncReport>)>,
-    reports: HashMap<u64, oneshot::Sender<SyncReport>>,
+    reports: OrderedMap<u64, oneshot::Sender<SyncReport>>,
     next_report: u64,
     idle: Vec<oneshot::Sender<()>>,
     stopping: Option<Vec<oneshot::Sender<()>>>,
@@ -129,7 +129,7 @@ impl Driver {
             seen_until: None,
             lead_again_at: None,
             early: Vec::new(),
-            reports: HashMap::new(),
+            reports: OrderedMap::new(),
             next_report: 1,
             idle: Vec::new(),
             stopping: None,

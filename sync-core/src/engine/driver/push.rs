@@ -1,6 +1,6 @@
 //! One push: take a batch, send it, settle the answers.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use tracing::Instrument;
 
@@ -8,7 +8,7 @@ use super::{Fenced, Work, is_fenced};
 use crate::{
     error::StoreError,
     model::MutationId,
-    ordered::OrderedSet,
+    ordered::{OrderedMap, OrderedSet},
     scheduler::{Outcome, PushEnd, PushPlan, Sent},
     store::{Settlement, TakeRequest, Taken},
     transport::{Answer, Outgoing, PushAnswer, PushRequest, Verdict},
@@ -102,9 +102,9 @@ impl Work {
         sent: &[Sent],
         answer: PushAnswer,
     ) -> Result<Vec<(MutationId, Outcome)>, StoreError> {
-        let mut verdicts: HashMap<MutationId, Verdict> = HashMap::new();
+        let mut verdicts = OrderedMap::new();
         for Answer { id, verdict } in answer.answers {
-            verdicts.entry(id).or_insert(verdict);
+            verdicts.get_or_insert_with(id, || verdict);
         }
         let mut outcomes = Vec::with_capacity(sent.len());
         let mut settlements = Vec::with_capacity(sent.len());

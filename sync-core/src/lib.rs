@@ -132,6 +132,7 @@
 pub mod coordination;
 pub mod engine;
 pub mod error;
+pub mod json;
 pub mod model;
 pub mod ordered;
 pub mod overlay;

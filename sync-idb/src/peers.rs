@@ -9,6 +9,7 @@ use send_wrapper::SendWrapper;
 use serde::{Deserialize, Serialize};
 use sync_core::{
     coordination::{Notice, Notices, PeerId, Peers},
+    json,
     time::Clock,
 };
 use wasm_bindgen::{JsCast, JsValue, prelude::Closure};
@@ -95,7 +96,7 @@ impl Peers for ChannelPeers {
             move |event: MessageEvent| {
                 // A newer version may say what this one does not understand: a notice may be lost.
                 let text = event.data().as_string().unwrap_or_default();
-                let Ok(Message { from, notice }) = serde_json::from_str(&text) else {
+                let Ok(Message { from, notice }) = json::from_str(&text) else {
                     return;
                 };
                 if from != as_peer && sender.try_send(notice).is_err() {

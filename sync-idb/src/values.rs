@@ -2,6 +2,7 @@
 
 use js_sys::{Array, JSON, Reflect};
 use serde::{Serialize, de::DeserializeOwned};
+use sync_core::json;
 use wasm_bindgen::{JsCast, JsValue};
 
 use crate::error::{Attempt, Failure};
@@ -33,7 +34,7 @@ pub(crate) fn decoded<T: DeserializeOwned>(what: &str, value: &JsValue) -> Attem
     let text = value
         .as_string()
         .ok_or_else(|| Failure::unreadable(format!("{what}: no text")))?;
-    match serde_json::from_str(&text) {
+    match json::from_str(&text) {
         Ok(row) => Ok(Some(row)),
         Err(error) => Err(Failure::undecodable(what, &error)),
     }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
+use sync_core::json;
 
 /// The body of every answer that is not a 200.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -84,6 +85,6 @@ impl<'a> ErrorBody<'a> {
     /// The failure that a body describes; `None` when the body is not of this format, or of an unknown code.
     #[must_use]
     pub fn decode(body: &'a str) -> Option<Self> {
-        serde_json::from_str(body).ok()
+        json::from_str(body).ok()
     }
 }

@@ -28,7 +28,10 @@ use std::time::Duration;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
-use sync_core::model::{Account, InvalidPayload, Payload};
+use sync_core::{
+    json,
+    model::{Account, InvalidPayload, Payload},
+};
 
 use crate::Malformed;
 
@@ -78,8 +81,7 @@ const NAMES: [&str; 31] = [
 
 /// A body of the project's own protocol.
 fn read<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T, Malformed> {
-    serde_json::from_str(body)
-        .map_err(|error| Malformed::of(body, &error, |name| NAMES.contains(&name)))
+    json::from_str(body).map_err(|error| Malformed::of(body, &error, |name| NAMES.contains(&name)))
 }
 
 /// The payload as a part of a body that is being written.

@@ -10,6 +10,7 @@ use serde::{
 use serde_json::value::RawValue;
 use sync_core::{
     error::StoreErrorKind,
+    json,
     model::{EntityType, Generation, Payload, RecordKey, Schema, Scope},
     store::{ListRequest, Marks, RecordRow},
 };
@@ -114,7 +115,7 @@ pub(super) fn record_in(value: &JsValue, entity_type: &EntityType) -> Attempt<Op
     }
     let text: Arc<str> = values::text(value)?.into();
     let stored: Stored<'_> =
-        serde_json::from_str(&text).map_err(|error| Failure::undecodable(WHAT, &error))?;
+        json::from_str(&text).map_err(|error| Failure::undecodable(WHAT, &error))?;
     stored.row(&text, entity_type).map(Some)
 }
 
@@ -122,7 +123,7 @@ pub(super) fn record_in(value: &JsValue, entity_type: &EntityType) -> Attempt<Op
 fn records_in(array: &JsValue, entity_type: &EntityType) -> Attempt<Vec<RecordRow>> {
     let text: Arc<str> = values::text(array)?.into();
     let stored: Vec<Stored<'_>> =
-        serde_json::from_str(&text).map_err(|error| Failure::undecodable(WHAT, &error))?;
+        json::from_str(&text).map_err(|error| Failure::undecodable(WHAT, &error))?;
     let rows = stored.into_iter().map(|one| one.row(&text, entity_type));
     rows.collect()
 }

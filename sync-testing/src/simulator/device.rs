@@ -205,6 +205,11 @@ impl Device {
         }
     }
 
+    /// What the platform has said last.
+    pub(crate) fn is_told_online(&self) -> bool {
+        self.online
+    }
+
     /// Passes on what the engines have told since.
     pub(crate) fn hear(&mut self, world: &World) {
         for (number, tab) in self.tabs.iter_mut().enumerate() {

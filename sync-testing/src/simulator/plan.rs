@@ -250,7 +250,7 @@ const EDITS: [(usize, Draw); 3] = [
 ];
 
 /// How often each thing happens beside edits, where it happens at all.
-const ODDITIES: [(usize, Draw); 25] = [
+const ODDITIES: [(usize, Draw); 27] = [
     (3, |deck| Act::UpdateWith(deck.slot())),
     (6, |_| Act::Read),
     (4, |_| Act::SyncNow),
@@ -289,14 +289,16 @@ const ODDITIES: [(usize, Draw); 25] = [
         }
     }),
     (3, |_| Act::Compact),
-    (5, |deck| {
-        if !deck.dice.chance(60) {
-            return Act::Choke(deck.dice.chance(70).then(|| deck.slot()));
-        }
+    (3, |deck| {
         let roles = [None, None, Some(Role::Viewer), Some(Role::Editor)];
         let role = deck.dice.one_of(&roles);
         Act::Grant(deck.scope(), 1 + deck.dice.below(ACCOUNTS.len() - 1), role)
     }),
+    (3, |deck| {
+        Act::Choke(deck.dice.chance(70).then(|| deck.slot()))
+    }),
+    // Where this meets a record that is choked on, a scope is put off while another one is narrowed down.
+    (4, |_| Act::Fault(RequestFault::RestAgain)),
 ];
 
 impl Mood {

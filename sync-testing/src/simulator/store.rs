@@ -211,7 +211,10 @@ impl Layer for Watch {
             let read = next.await;
             let executor = &self.disk.executor;
             let late = Duration::from_millis(executor.draw(300) as u64);
-            executor.clock.sleep_until(executor.clock.now() + late).await;
+            executor
+                .clock
+                .sleep_until(executor.clock.now() + late)
+                .await;
             read
         })
     }

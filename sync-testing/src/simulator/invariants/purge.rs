@@ -34,7 +34,7 @@ impl Invariant for Purge {
             return Ok(());
         };
         let raised = |scope: &&Scope| {
-            let of = |held: &Snapshot| held.scope(*scope).map(|row| row.generation);
+            let of = |held: &Snapshot| held.scope(scope).map(|row| row.generation);
             of(before) != of(after)
         };
         let purged: Vec<&Scope> = after

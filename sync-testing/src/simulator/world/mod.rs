@@ -232,7 +232,8 @@ impl World {
         }
     }
 
-    /// The faults stop; then everything must be settled without anybody doing anything. Apps that were left hidden
+    /// The faults stop; then everything must be settled without anybody doing anything: no engine is told what it has
+    /// no need to hear. Apps that were left hidden
     /// stay so until what their users have written has reached the server.
     fn settle(&mut self, devices: &mut [Device]) -> Result<(), SimError> {
         self.network.heal();
@@ -240,10 +241,11 @@ impl World {
         for device in devices.iter_mut() {
             device.disk.heal();
             device.line.heal();
-            device.tell_online(true);
+            if !device.is_told_online() {
+                device.tell_online(true);
+            }
             self.start_all(device)?;
             for tab in device.tabs.iter_mut().flatten() {
-                tab.engine.resume();
                 for scope in 0..self.plan.cast.scopes {
                     tab.activate(scope, true);
                 }

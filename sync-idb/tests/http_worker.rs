@@ -1,10 +1,6 @@
 //! Engines in a dedicated worker, against a real server.
 #![cfg(target_arch = "wasm32")]
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "clippy takes only `#[test]` for a test"
-)]
+#![expect(clippy::unwrap_used, reason = "clippy takes only `#[test]` for a test")]
 #![allow(dead_code, reason = "what the tests share is more than these need")]
 
 mod common;

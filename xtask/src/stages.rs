@@ -2,6 +2,7 @@
 
 use crate::command::{run, run_tests};
 use crate::step::{Stage, Step};
+use crate::wasm::browser::Tests;
 use crate::{checks, examples, mutants, setup, wasm};
 
 pub(crate) const STAGES: &[Stage] = &[NATIVE, BROWSER];
@@ -67,6 +68,14 @@ const BROWSER: Stage = Stage {
         Step::one("doc tests of sync-idb", |p| {
             wasm::browser::doc_tests(p, "sync-idb")
         }),
-        Step::many("tests of sync-idb", |p| wasm::browser::test(p, "sync-idb")),
+        Step::many("unit tests", |p| wasm::browser::test(p, &Tests::Units)),
+        Step::many("conformance in a window", |p| {
+            wasm::browser::test(p, &Tests::ConformanceInWindow)
+        }),
+        Step::many("conformance in a worker", |p| {
+            wasm::browser::test(p, &Tests::ConformanceInWorker)
+        }),
+        Step::many("browser cases", |p| wasm::browser::test(p, &Tests::Cases)),
+        Step::many("end to end", |p| wasm::browser::test(p, &Tests::EndToEnd)),
     ],
 };

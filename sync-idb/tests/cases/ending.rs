@@ -74,6 +74,33 @@ async fn a_full_quota_is_told_as_full_and_leaves_nothing_half_written() {
 }
 
 #[wasm_bindgen_test]
+async fn what_the_browser_has_thrown_is_told_by_name_and_message_and_may_leave_the_thread() {
+    fn told(error: impl std::error::Error + Send + Sync + 'static) -> String {
+        error.source().unwrap().to_string()
+    }
+    for (thrown, told_as) in [
+        (
+            "new DOMException('no room', 'QuotaExceededError')",
+            "QuotaExceededError: no room",
+        ),
+        ("new TypeError('no such thing')", "TypeError: no such thing"),
+        ("{ name: 'Odd', message: 'words' }", "Odd: words"),
+        ("'a string'", "Error: "),
+        ("undefined", "Error: "),
+    ] {
+        let (store, _) = leading(IdbStore::open(fresh("thrown")).await.unwrap()).await;
+        let changed = Changed::by(&format!(
+            "const its = IDBObjectStore.prototype, put = its.put;
+             its.put = () => {{ throw {thrown} }};
+             return () => {{ its.put = put; }};"
+        ));
+        let error = store.enqueue(create("a", "1")).await.unwrap_err();
+        drop(changed);
+        assert_eq!(told(error), told_as);
+    }
+}
+
+#[wasm_bindgen_test]
 async fn a_lost_connection_is_opened_again_once() {
     let (store, _) = leading(IdbStore::open(fresh("lost")).await.unwrap()).await;
     let lost = Changed::by(

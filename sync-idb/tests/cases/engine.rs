@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use futures::StreamExt;
 use sync_core::{
     platform::{BrowserClock, BrowserEntropy},
     time::{Clock, Entropy},
@@ -11,7 +12,7 @@ use wasm_bindgen_test::wasm_bindgen_test;
 use crate::common::{
     browser::Changed,
     fresh,
-    server::{Counting, eventually, feed, running},
+    server::{Counting, Feed, Paging, eventually, feed, running},
 };
 
 #[wasm_bindgen_test]
@@ -26,6 +27,25 @@ async fn an_engine_opens_with_nothing_said_of_the_platform_and_syncs() {
     })
     .await;
     assert_eq!(server.pushes(), 1);
+    engine.shutdown().await;
+}
+
+#[wasm_bindgen_test]
+async fn a_live_list_grows_and_edits_are_taken_in_the_middle_of_a_first_sync() {
+    let (pages, size) = (20, 500);
+    let engine = running(&fresh("first"), Paging { pages, size }).await;
+    let baby = engine.scope("baby");
+    let mut live = baby.live::<Feed>();
+    assert_eq!(live.next().await.unwrap().unwrap().len(), 0);
+    let _active = baby.activate();
+    let mut shown = vec![live.next().await.unwrap().unwrap().len()];
+    baby.create(&feed("own", 120)).await.unwrap();
+    let when_edited = baby.count::<Feed>().await.unwrap();
+    while shown.last() < Some(&(pages * size + 1)) {
+        shown.push(live.next().await.unwrap().unwrap().len());
+    }
+    assert!(when_edited < (pages * size) as u64, "{when_edited}");
+    assert!(shown.len() > 3 && shown.is_sorted(), "{shown:?}");
     engine.shutdown().await;
 }
 

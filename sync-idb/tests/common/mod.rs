@@ -1,6 +1,8 @@
 //! What the tests of a window and of a worker share.
 
 pub(crate) mod browser;
+pub(crate) mod device;
+pub(crate) mod elsewhere;
 pub(crate) mod server;
 
 use std::sync::{

@@ -9,7 +9,7 @@ use std::sync::{
 use async_trait::async_trait;
 use sync_core::{
     engine::{EngineSettings, Entity, SyncEngine},
-    model::Page,
+    model::{Change, ChangeOp, Page, Payload, Schema},
     transport::{
         Answer, PullRequest, PushAnswer, PushRequest, ServerTraits, Transport, TransportError,
         TransportErrorKind, Verdict,
@@ -76,6 +76,50 @@ impl Transport for Counting {
             answers: request.mutations.iter().map(applied).collect(),
             verdict_retention: None,
         })
+    }
+
+    fn traits(&self) -> ServerTraits {
+        ServerTraits::default()
+    }
+}
+
+/// Has so many pages of so many records for whoever pulls a scope from its start.
+#[derive(Clone, Debug)]
+pub(crate) struct Paging {
+    pub(crate) pages: usize,
+    pub(crate) size: usize,
+}
+
+#[async_trait(?Send)]
+impl Transport for Paging {
+    async fn pull(&self, request: PullRequest) -> Result<Page, TransportError> {
+        let page: usize = match &request.cursor {
+            Some(cursor) => cursor.as_str().parse().unwrap(),
+            None => 0,
+        };
+        let ids = page * self.size..(page + 1) * self.size;
+        let change = |n: usize| Change {
+            entity_type: Feed::TYPE.into(),
+            entity_id: n.to_string().into(),
+            op: ChangeOp::Put(Payload::parse(format!(r#"{{"id":"{n}","ml":1}}"#)).unwrap()),
+            schema: Schema(1),
+            seq: Some(n as u64 + 1),
+            mutation_id: None,
+            overwritten: Vec::new(),
+        };
+        let next = (page + 1).min(self.pages);
+        Ok(Page {
+            changes: ids.filter(|_| page < self.pages).map(change).collect(),
+            next: next.to_string().into(),
+            has_more: page + 1 < self.pages,
+            through: None,
+            epoch: None,
+            verdict_retention: None,
+        })
+    }
+
+    async fn push(&self, _: PushRequest) -> Result<PushAnswer, TransportError> {
+        Err(TransportError::new(TransportErrorKind::Network, "down"))
     }
 
     fn traits(&self) -> ServerTraits {

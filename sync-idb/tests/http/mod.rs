@@ -1,60 +1,20 @@
 //! Whole engines in a browser, against the real example server on another port, over HTTP with CORS.
-//!
-//! `cargo xtask test --only browser` starts the server and names it. A browser has no environment: the address is
-//! compiled in.
-
-use std::time::Duration;
 
 use futures::StreamExt;
 use js_sys::{Array, Reflect};
 use sync_core::{
-    engine::{EngineSettings, Event, SyncEngine},
+    engine::{Event, SyncEngine},
     scheduler::SyncEnd,
 };
-use sync_http::{Credentials, HttpTransport};
-use sync_idb::IdbStore;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use crate::common::{
     browser::{Changed, run},
+    device::{device, pushed, tab},
     fresh,
     server::{Feed, eventually, feed},
 };
-
-fn server() -> &'static str {
-    let address = option_env!("SYNC_SERVER");
-    address.expect("`cargo xtask test --only browser` starts the server")
-}
-
-/// A device of an account: a database of its own.
-async fn device(account: &str) -> SyncEngine {
-    tab(account, &fresh(account)).await
-}
-
-/// One of the tabs on a database.
-async fn tab(account: &str, database: &str) -> SyncEngine {
-    let token = format!("{account}-token");
-    let transport = HttpTransport::builder(server(), Credentials::new(account, token));
-    let mut settings = EngineSettings::default();
-    settings.scheduler.initial_delay = Duration::from_millis(10);
-    let store = IdbStore::open(database).await.unwrap();
-    let (engine, driver) = SyncEngine::builder(store, transport.build().unwrap())
-        .account(account)
-        .settings(settings)
-        .open()
-        .await
-        .unwrap();
-    wasm_bindgen_futures::spawn_local(driver.run());
-    engine
-}
-
-async fn pushed(engine: &SyncEngine) {
-    eventually("everything is pushed", async || {
-        engine.status().await.unwrap().counts.pending == 0
-    })
-    .await;
-}
 
 /// Notes what `fetch` is called with, and lets it go on.
 fn watched() -> Changed {

@@ -67,13 +67,56 @@ pub(crate) fn doc_tests(project: &Project, package: &str) -> Result {
     run(in_browser(&mut cargo(project, &toolchain()?, &words))?)
 }
 
-/// Runs the tests of a crate; each says whether it runs in a window or in a worker.
-pub(crate) fn test(project: &Project, package: &str) -> Result<Tally> {
-    let words = format!("test --package {package} --lib --tests --no-fail-fast");
+/// Tests of `sync-idb`, as they are counted.
+pub(crate) enum Tests {
+    Units,
+    /// The suite that every store has to pass.
+    ConformanceInWindow,
+    ConformanceInWorker,
+    /// What only a browser can do to a store.
+    Cases,
+    /// Whole engines against the example server.
+    EndToEnd,
+}
+
+impl Tests {
+    /// The programs, each of which says where in the browser it runs.
+    fn programs(&self) -> &'static [&'static str] {
+        match self {
+            Self::Units => &[],
+            Self::ConformanceInWindow => &["window"],
+            Self::ConformanceInWorker => &["worker"],
+            Self::Cases => &["window", "worker", "signals"],
+            Self::EndToEnd => &["http_window", "http_worker", "service_worker", "workers"],
+        }
+    }
+
+    fn words(&self) -> String {
+        let mut words = "test --package sync-idb --no-fail-fast".to_owned();
+        for program in self.programs() {
+            words += " --test ";
+            words += program;
+        }
+        words += match self {
+            Self::Units => " --lib",
+            Self::ConformanceInWindow | Self::ConformanceInWorker => " -- suite",
+            Self::Cases => " -- --skip suite",
+            Self::EndToEnd => "",
+        };
+        words
+    }
+}
+
+/// Runs tests of `sync-idb` in a browser.
+pub(crate) fn test(project: &Project, tests: &Tests) -> Result<Tally> {
+    let mut command = cargo(project, &toolchain()?, &tests.words());
+    in_browser(&mut command)?;
+    if !matches!(tests, Tests::EndToEnd) {
+        return run_tests(&mut command);
+    }
+    // Read when the tests are compiled: a browser has no environment.
     examples::with_server(project, |address| {
-        let mut tests = cargo(project, &toolchain()?, &words);
-        // Read when the tests are compiled: a browser has no environment.
-        run_tests(in_browser(tests.env("SYNC_SERVER", address))?)
+        run_tests(command.env("SYNC_SERVER", address))
     })
 }
 
@@ -93,4 +136,22 @@ fn in_browser(tests: &mut Command) -> Result<&mut Command> {
         // In seconds: for all tests of a program, and for the driver's start, which is slow on a busy machine.
         .env("WASM_BINDGEN_TEST_TIMEOUT", "600")
         .env("WASM_BINDGEN_TEST_DRIVER_TIMEOUT", "60"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn every_test_program_is_run() {
+        let folder = Project::find().root.join("sync-idb/tests");
+        let files = fs::read_dir(folder).unwrap();
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        for name in names.filter_map(|name| Some(name.strip_suffix(".rs")?.to_owned())) {
+            let named = |tests: &Tests| tests.programs().contains(&name.as_str());
+            assert!([Tests::Cases, Tests::EndToEnd].iter().any(named), "{name}");
+        }
+    }
 }

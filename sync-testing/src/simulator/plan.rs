@@ -27,7 +27,7 @@ pub(crate) struct Plan {
 }
 
 /// Who takes part, and what the server is like.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Cast {
     pub(crate) devices: Vec<DevicePart>,
     pub(crate) scopes: usize,
@@ -41,7 +41,7 @@ pub(crate) struct Cast {
     pub(crate) latency: Duration,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct DevicePart {
     pub(crate) account: usize,
     /// How many engines there are on its database.
@@ -373,10 +373,75 @@ fn crash_point(dice: &Dice) -> StoreCall {
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "step {:3} device {}/{} {:?}",
-            self.id, self.device, self.tab, self.act
-        )
+        let Self {
+            id,
+            device,
+            tab,
+            act,
+            ..
+        } = self;
+        write!(f, "step {id} at {device}/{tab}: {act}")
+    }
+}
+
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", super::world::key(*self))
+    }
+}
+
+impl fmt::Display for Act {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.label())?;
+        match self {
+            Self::Write(slot) | Self::Delete(slot) | Self::UpdateWith(slot) => {
+                write!(f, ": {slot}")
+            }
+            Self::WriteTogether(slots) => slots.iter().try_for_each(|slot| write!(f, " {slot}")),
+            Self::Activate(scope, on) => {
+                let on = if *on { "on" } else { "off" };
+                write!(f, ": {} {on}", SCOPES[*scope])
+            }
+            Self::Visible(shown) => f.write_str(if *shown { ": shown" } else { ": hidden" }),
+            Self::Relogin(force) => f.write_str(if *force {
+                ", whatever is lost"
+            } else {
+                ", if nothing is lost"
+            }),
+            Self::DecideFailed(retry) => f.write_str(if *retry { ": retry" } else { ": discard" }),
+            Self::Online(online) => f.write_str(if *online { ": online" } else { ": offline" }),
+            Self::Reachable(up) => f.write_str(if *up { ": reachable" } else { ": unreachable" }),
+            Self::Freeze(time)
+            | Self::Latency(time)
+            | Self::DiskFull(time)
+            | Self::ServerDown(time) => {
+                write!(f, ": {time:?}")
+            }
+            Self::Fault(fault) => write!(f, ": {}", fault.label()),
+            Self::Poke(scope) => write!(f, ": {}", SCOPES[*scope]),
+            Self::Crash(call, after) => {
+                write!(f, ": {} {call:?}", if *after { "after" } else { "before" })
+            }
+            Self::ClockJump(millis) => write!(f, ": {millis} ms"),
+            Self::Grant(scope, account, role) => {
+                write!(
+                    f,
+                    ": {} is {role:?} of {}",
+                    ACCOUNTS[*account], SCOPES[*scope]
+                )
+            }
+            Self::Choke(Some(slot)) => write!(f, ": {slot}"),
+            Self::Choke(None) => f.write_str(": none any more"),
+            Self::Read
+            | Self::SyncNow
+            | Self::Restart
+            | Self::Upgrade
+            | Self::Acknowledge
+            | Self::Resume
+            | Self::ServerRestart
+            | Self::Backup
+            | Self::Restore
+            | Self::Compact => Ok(()),
+        }
     }
 }

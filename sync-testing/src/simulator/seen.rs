@@ -202,7 +202,11 @@ impl Recorder {
         }
         for invariant in &mut shared.invariants {
             if let Err(what) = invariant.see(seen, &shared.truth) {
-                shared.violation = Some(violation(&**invariant, what, now));
+                let violation = violation(&**invariant, what, now);
+                if let Some(trace) = &mut shared.trace {
+                    trace.violated(now, &violation);
+                }
+                shared.violation = Some(violation);
                 return;
             }
         }
@@ -215,13 +219,21 @@ impl Recorder {
 
     /// Notes that the app has seen something that it must never see.
     pub(crate) fn violated(&self, invariant: &'static str, guarantee: &'static str, what: String) {
-        let at = self.clock.now().as_millis();
-        lock(&self.shared).violation.get_or_insert(Violation {
+        let now = self.clock.now();
+        let shared = &mut *lock(&self.shared);
+        if shared.violation.is_some() {
+            return;
+        }
+        let violation = Violation {
             invariant,
             guarantee,
             what,
-            at,
-        });
+            at: now.as_millis(),
+        };
+        if let Some(trace) = &mut shared.trace {
+            trace.violated(now, &violation);
+        }
+        shared.violation = Some(violation);
     }
 
     pub(crate) fn is_violated(&self) -> bool {

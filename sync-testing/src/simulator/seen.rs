@@ -82,6 +82,8 @@ pub(crate) enum Seen<'a> {
         /// For whom; the device may be another's by now.
         account: &'a Account,
         scope: &'a Scope,
+        /// When it was asked for.
+        sent: Time,
         /// The page; none when it was refused.
         page: Option<&'a Page>,
     },

@@ -69,10 +69,12 @@ impl Invariant for Requests {
                 device,
                 scope,
                 page: Some(page),
+                sent,
                 ..
             } if page.changes.is_empty()
                 && !page.has_more
-                && truth.now.since(self.busy_at) > AFTERMATH =>
+                // What arrives late says nothing of how often it is asked now.
+                && sent.since(self.busy_at) > AFTERMATH =>
             {
                 let of = (*device, (*scope).clone());
                 let idle = recent(self.idle.entry(of).or_default(), truth.now, IDLE);

@@ -75,6 +75,7 @@ impl Link {
     async fn fly(self, asked: Asked, reply: oneshot::Sender<Result<Told, TransportError>>) {
         let fault = self.line.meet(matches!(asked, Asked::Push(_)));
         let life = lock(&self.network.state).life;
+        let sent = self.network.executor.clock.now();
         self.network.wait(self.line.latency()).await;
         if !self.line.is_up() {
             // An error only says that nobody waits any more.
@@ -100,7 +101,7 @@ impl Link {
                     // Nobody hears what the server says to the second one.
                     let _ = link
                         .network
-                        .handle(link.tab.device, &link.account, asked)
+                        .handle(link.tab.device, &link.account, sent, asked)
                         .await;
                 };
                 self.network.executor.spawn(NETWORK, again.boxed());
@@ -119,7 +120,9 @@ impl Link {
             }
             _ => None,
         };
-        let handling = self.network.handle(self.tab.device, &self.account, asked);
+        let handling = self
+            .network
+            .handle(self.tab.device, &self.account, sent, asked);
         let mut outcome = match fault {
             Some(RequestFault::ServerKilled) => handling.now_or_never().unwrap_or_else(|| {
                 Err(error(TransportErrorKind::Network, "the server was killed"))

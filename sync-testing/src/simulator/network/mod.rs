@@ -105,6 +105,7 @@ impl Network {
         &self,
         device: usize,
         account: &Account,
+        sent: Time,
         asked: Asked,
     ) -> Result<Told, TransportError> {
         if self.now() < lock(&self.state).down_until {
@@ -118,6 +119,7 @@ impl Network {
                     device,
                     account,
                     scope: &scope,
+                    sent,
                     page: page.as_ref().ok(),
                 });
                 Ok(Told::Page(page?))

@@ -151,9 +151,7 @@ impl DatabaseLeadership {
 
 impl fmt::Debug for DatabaseLeadership {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DatabaseLeadership")
-            .field("term", &self.term)
-            .finish_non_exhaustive()
+        f.debug_struct("DatabaseLeadership").finish_non_exhaustive()
     }
 }
 

@@ -18,6 +18,7 @@ pub use token::{Credentials, Token, TokenError, TokenSource};
 
 use std::{
     error::Error,
+    fmt,
     pin::pin,
     sync::{
         Arc,
@@ -53,7 +54,6 @@ use address::Address;
 ///
 /// On native targets it runs on tokio, with reqwest and rustls (ring, the platform's certificates; on Android,
 /// `rustls-platform-verifier` wants to be initialised by the app); in a browser on `fetch`.
-#[derive(Debug)]
 pub struct HttpTransport {
     address: Address,
     tokens: Arc<dyn TokenSource>,
@@ -64,6 +64,14 @@ pub struct HttpTransport {
     page_limit: AtomicU32,
     token_header: (String, String),
     fetch: Arc<dyn Fetch>,
+}
+
+impl fmt::Debug for HttpTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpTransport")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
 }
 
 impl HttpTransport {

@@ -94,6 +94,7 @@
 //! | [`error`] | the errors of stores | all |
 //! | [`text`] | text that shares a buffer | transports |
 //! | [`ordered`] | maps and sets that take little code | all |
+//! | [`json`] | reading JSON in which structs are objects | stores, transports |
 //!
 //! # Dropping futures
 //!

@@ -101,18 +101,31 @@ async fn a_page_that_comes_back_from_the_cache_is_visible_again() {
 }
 
 #[wasm_bindgen_test]
+async fn a_page_that_freezes_is_hidden_until_it_resumes() {
+    let engine = settled(&Counting::default()).await;
+    let _signals = Signals::attach(&engine);
+    of_document("freeze");
+    eventually("it is frozen", async || !is_visible(&engine).await).await;
+    of_document("resume");
+    eventually("it is visible", async || is_visible(&engine).await).await;
+    engine.shutdown().await;
+}
+
+#[wasm_bindgen_test]
 async fn edits_that_wait_for_a_retry_are_tried_when_the_page_is_hidden() {
     let server = Counting::default();
-    let engine = settled(&server).await;
+    // The next attempt by itself is minutes away, as a rule.
+    let mut settings = EngineSettings::default();
+    settings.scheduler.backoff_base = Duration::from_secs(600);
+    settings.scheduler.backoff_cap = Duration::from_secs(600);
+    let engine = running_with(&fresh("signals"), server.clone(), settings).await;
+    engine.sync_now(["baby".into()]).await;
     let _signals = Signals::attach(&engine);
     server.set_down(true);
     engine.scope("baby").create(&feed("f1", 1)).await.unwrap();
-    // Until the next attempt is some seconds away.
-    eventually("three attempts", async || {
-        engine.sync_now([]).await;
-        server.pushes() >= 3
-    })
-    .await;
+    eventually("an attempt", async || server.pushes() > 0).await;
+    millis(A_WHILE).await;
+    assert_eq!(engine.status().await.unwrap().counts.pending, 1);
     server.set_down(false);
     of_window("pagehide");
     eventually("it is pushed", async || {

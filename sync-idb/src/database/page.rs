@@ -3,12 +3,16 @@
 //! To build each object property by property across the border to JavaScript takes several times as long as to write
 //! its text and let the browser parse it.
 
+use std::mem;
+
 use idb::ObjectStore;
+use js_sys::Date;
 use sync_core::{
     model::{Generation, Payload, RecordKey, Schema},
     store::{Marks, RecordRow},
 };
 use wasm_bindgen::JsValue;
+use web_sys::IdbRequest;
 
 use crate::{
     error::Attempt,
@@ -23,6 +27,11 @@ use crate::{
 /// How much is handed to the browser at a time. It bounds how long the thread is held.
 const PIECE_BYTES: usize = 256 * 1024;
 const PIECE_RECORDS: usize = 200;
+
+/// How long the thread is held at a time, on a machine that is slower than the sizes above expect; in milliseconds.
+const PIECE_MILLIS: f64 = 8.0;
+/// After how many requests the clock is looked at.
+const LOOK_EVERY: usize = 25;
 
 /// Writes records in the order in which they are given.
 pub(super) struct Batch<'a> {
@@ -115,30 +124,37 @@ impl<'a> Batch<'a> {
     }
 
     async fn write_piece(&mut self) -> Attempt<()> {
-        let mut last = None;
         let mut values = None;
         if !self.text.is_empty() {
             self.text.push(']');
             values = Some(values::items(values::parsed(&self.text)?));
             self.text.clear();
         }
-        for step in self.steps.drain(..) {
+        let (mut last, mut began) = (None, Date::now());
+        for (n, step) in mem::take(&mut self.steps).into_iter().enumerate() {
+            if n % LOOK_EVERY == 0 && Date::now() - began > PIECE_MILLIS {
+                self.written(last.take()).await?;
+                began = Date::now();
+            }
             last = Some(match step {
                 Step::Put(store) => {
                     let value = values.as_mut().and_then(Iterator::next);
                     let value = value.unwrap_or(JsValue::UNDEFINED);
-                    web_sys::IdbRequest::from(self.stores[store].put(&value, None)?)
+                    IdbRequest::from(self.stores[store].put(&value, None)?)
                 }
                 Step::Delete(store, key) => self.stores[store].delete(key)?.into(),
             });
         }
-        // While the browser works on this piece, the thread is free; the next one is made when the one before is
-        // written, so that it never runs dry.
-        let before = std::mem::replace(&mut self.before, last.map(Reply::of));
-        if let Some(before) = before {
-            before.await?;
+        self.written(last).await
+    }
+
+    /// Lets others have the thread while the browser works on what was written up to `last`. The next piece is made
+    /// when the one before is written, so that the browser never runs dry.
+    async fn written(&mut self, last: Option<IdbRequest>) -> Attempt<()> {
+        match mem::replace(&mut self.before, last.map(Reply::of)) {
+            Some(before) => before.await.map(drop),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 

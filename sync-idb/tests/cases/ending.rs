@@ -248,6 +248,39 @@ async fn the_thread_is_free_between_the_pieces_of_a_page() {
 }
 
 #[wasm_bindgen_test]
+async fn on_a_slow_machine_fewer_records_are_handed_over_at_a_time() {
+    let (store, fence) = leading(IdbStore::open(fresh("slow")).await.unwrap()).await;
+    let ids: Vec<String> = (0..400).map(|n| n.to_string()).collect();
+    let records: Vec<_> = ids.iter().map(|id| (id.as_str(), "{}")).collect();
+    let request = page(&store, fence, "1", &records).await;
+    let seen = Changed::by(
+        "
+        const its = IDBObjectStore.prototype, put = its.put, channel = new MessageChannel();
+        let now = 0;
+        globalThis.most = 0;
+        its.put = function (...all) {
+            globalThis.most = Math.max(globalThis.most, ++now);
+            const until = performance.now() + 1;
+            while (performance.now() < until);
+            return put.apply(this, all);
+        };
+        channel.port1.onmessage = () => { now = 0; channel.port2.postMessage(0); };
+        channel.port2.postMessage(0);
+        return () => { its.put = put; channel.port1.close(); };
+    ",
+    );
+    store.apply(request).await.unwrap();
+    drop(seen);
+    let most = run("return globalThis.most").as_f64().unwrap();
+    // The first two pieces may go out in one turn.
+    assert!(
+        most < 120.0,
+        "{most} puts of a millisecond with no turn of others"
+    );
+    assert_eq!(list(&store).await.len(), 400);
+}
+
+#[wasm_bindgen_test]
 async fn a_transaction_that_writes_is_committed_explicitly() {
     let (store, _) = leading(IdbStore::open(fresh("commit")).await.unwrap()).await;
     let seen = Changed::by(

@@ -1,17 +1,20 @@
 //! Whole engines in a browser, against the real example server on another port, over HTTP with CORS.
 
+mod refusals;
+
 use futures::StreamExt;
 use js_sys::{Array, Reflect};
 use sync_core::{
     engine::{Event, SyncEngine},
     scheduler::SyncEnd,
 };
+use sync_http::Credentials;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use crate::common::{
     browser::{Changed, run},
-    device::{device, pushed, tab},
+    device::{device, pushed, settings, tab, tab_with},
     fresh,
     server::{Feed, eventually, feed},
 };
@@ -100,9 +103,13 @@ async fn a_stranger_gets_nothing_of_a_scope_and_loses_nothing() {
 }
 
 #[wasm_bindgen_test]
-async fn a_first_sync_of_many_records_arrives_whole() {
+async fn a_first_sync_of_many_pages_arrives_whole() {
     let scope = fresh("baby");
-    let (phone, tablet) = (device("alice").await, device("alice").await);
+    let phone = device("alice").await;
+    let mut settings = settings();
+    settings.page_size = 50;
+    let credentials = Credentials::new("alice", "alice-token");
+    let tablet = tab_with("alice", &fresh("alice"), credentials, settings).await;
     let baby = phone.scope(&*scope);
     for n in 0..300 {
         baby.create(&feed(&format!("f{n}"), n)).await.unwrap();
@@ -112,7 +119,11 @@ async fn a_first_sync_of_many_records_arrives_whole() {
         phone.status().await.unwrap().counts.pending == 0
     })
     .await;
+    let watched = watched();
     tablet.sync_now([(&*scope).into()]).await;
+    let pages = Array::from(&run("return globalThis.fetched")).length();
+    drop(watched);
+    assert!(pages >= 6, "{pages}");
     let pulled = tablet.scope(&*scope).list::<Feed>().await.unwrap();
     assert_eq!(pulled.len(), 300);
     phone.shutdown().await;

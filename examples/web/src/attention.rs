@@ -2,12 +2,15 @@
 
 use leptos::{prelude::*, task::spawn_local};
 use sync_core::{
-    engine::{EngineError, SyncEngine},
+    engine::{EngineError, Entity, SyncEngine},
     model::{Mutation, Op, Payload, RecordKey, Schema},
     store::{Conflict, Entry, EntryFilter, EntryKind, EntryState, Resolution, Revoked},
 };
 
-use crate::glue::{self, use_engine};
+use crate::{
+    glue::{self, use_engine},
+    records::{Entry as _, Feed, Nappy, Sleep},
+};
 
 /// Everything that wants a decision, as it was last read.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -177,7 +180,13 @@ fn described(mutation: &Mutation) -> String {
         Op::Update(payload) => ("Change", side(Some(payload))),
         Op::Delete => ("Delete", String::new()),
     };
-    format!("{verb} {} {payload}", mutation.key.entity_type)
+    let called = match mutation.key.entity_type.as_str() {
+        Feed::TYPE => Feed::ONE,
+        Sleep::TYPE => Sleep::ONE,
+        Nappy::TYPE => Nappy::ONE,
+        other => other,
+    };
+    format!("{verb} {called} {payload}")
 }
 
 /// A record's fields, one after another, without its id.

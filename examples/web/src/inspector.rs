@@ -25,10 +25,12 @@ struct Seen {
 #[component]
 pub(crate) fn Inspector() -> impl IntoView {
     view! {
-        <details class="inspector">
-            <summary>"Inspector"</summary>
-            <Panel/>
-        </details>
+        <section class="inspector" aria-label="Inspector">
+            <details>
+                <summary>"Inspector"</summary>
+                <Panel/>
+            </details>
+        </section>
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) fn Login(account: RwSignal<Option<String>>) -> impl IntoView {
             <h1>"Baby log"</h1>
             <p>"Feeds, sleeps and nappies, in step with everybody who cares for the baby."</p>
             <h2>"Log in as"</h2>
-            <ul class="plain">
+            <ul class="plain" aria-label="Accounts">
                 {ACCOUNTS.map(|name| view! {
                     <li><button class="wide" on:click=move |_| log_in(name)>{name}</button></li>
                 }).collect_view()}

@@ -44,6 +44,7 @@ pub(crate) fn StatusBar() -> impl IntoView {
             <button
                 class="switch"
                 role="switch"
+                aria-label="Online"
                 aria-checked=move || on.get().to_string()
                 on:click=turn
             >

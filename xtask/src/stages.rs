@@ -77,5 +77,7 @@ const BROWSER: Stage = Stage {
         }),
         Step::many("browser cases", |p| wasm::browser::test(p, &Tests::Cases)),
         Step::many("end to end", |p| wasm::browser::test(p, &Tests::EndToEnd)),
+        Step::one("lints of the demo", |p| wasm::browser::lint(p, "web")),
+        Step::many("tests of the demo", wasm::web::test),
     ],
 };

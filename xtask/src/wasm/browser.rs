@@ -26,7 +26,7 @@ pub(crate) fn install() -> Result {
     install_packages(&["chromium", "chromium-driver"])
 }
 
-fn driver() -> Option<PathBuf> {
+pub(super) fn driver() -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut programs = env::split_paths(&path).map(|folder| folder.join("chromedriver"));
     programs.find(|program| program.is_file())

@@ -6,8 +6,9 @@ use std::process::Command;
 
 use super::{TARGET, bindgen, browser};
 use crate::Result;
-use crate::command::run;
+use crate::command::{run, run_tests};
 use crate::project::Project;
+use crate::tally::Tally;
 
 /// Builds the page into a folder, beside its files that need no building, and returns the folder.
 pub(crate) fn build(project: &Project) -> Result<PathBuf> {
@@ -31,6 +32,19 @@ pub(crate) fn serve(project: &Project) -> Result {
     let files = project.target.join("wasm/web-files");
     server.arg("--pages").arg(pages).arg("--files").arg(files);
     run(&mut server)
+}
+
+/// Drives the page in a browser, as two people with a profile each; its pictures are left beside the build.
+pub(crate) fn test(project: &Project) -> Result<Tally> {
+    let driver = browser::driver().ok_or("no chromedriver; `cargo xtask setup` installs it")?;
+    let pages = build(project)?;
+    // One at a time: each has two browsers.
+    let mut tests = project.cargo("test --package web-server --test e2e -- --test-threads 1");
+    tests
+        .env("CHROMEDRIVER", driver)
+        .env("BABY_LOG_PAGES", pages);
+    let pictures = project.target.join("wasm/web-screenshots");
+    run_tests(tests.env("BABY_LOG_SCREENSHOTS", pictures))
 }
 
 fn copy(from: &Path, to: &Path) -> Result {

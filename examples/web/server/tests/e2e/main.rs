@@ -1,0 +1,154 @@
+//! The baby log in a real browser, as people use it: each profile is a device, and has nothing but the page.
+//!
+//! `cargo xtask test --only browser` builds the page and names it in `BABY_LOG_PAGES`; screenshots go to the folder that
+//! `BABY_LOG_SCREENSHOTS` names. A machine needs Chromium and its chromedriver.
+
+mod browser;
+mod demo;
+mod page;
+
+use demo::Demo;
+use page::Page;
+
+/// What went wrong, with what was waited for.
+type Result<T = (), E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
+
+/// Alice's page with a baby and a feed that the server has.
+async fn alice_with_a_feed(demo: &Demo) -> Result<Page> {
+    let alice = demo.log_in("alice").await?;
+    alice.fill("Babies", "Name of a new baby", "Mia").await?;
+    alice.press("Babies", "Add baby").await?;
+    alice.see("Babies", "Mia").await?;
+    alice.add_feed("120").await?;
+    alice.see("Sync status", "Everything is sent").await?;
+    Ok(alice)
+}
+
+/// Alice's page as before, and Bob's, with whom she shares the baby.
+async fn two_caregivers(demo: &Demo) -> Result<(Page, Page)> {
+    let alice = alice_with_a_feed(demo).await?;
+    alice.open("Sharing").await?;
+    let who = "Account to share with";
+    alice.fill("Babies", who, "bob").await?;
+    alice.press("Babies", "Share").await?;
+    alice.see("Babies", "bob (editor)").await?;
+    let bob = demo.log_in("bob").await?;
+    bob.see("Feeds", "120 ml").await?;
+    Ok((alice, bob))
+}
+
+#[tokio::test]
+async fn what_one_caregiver_writes_down_corrects_and_deletes_the_other_sees() -> Result {
+    let demo = Demo::start()?;
+    let (alice, bob) = two_caregivers(&demo).await?;
+    alice.correct("120 ml", "130").await?;
+    bob.see("Feeds", "130 ml").await?;
+    alice.screenshot("shared").await?;
+    bob.narrow().await?;
+    bob.screenshot("shared-phone").await?;
+    bob.delete("130 ml").await?;
+    alice.miss("Feeds", "130 ml").await
+}
+
+#[tokio::test]
+async fn edits_made_offline_wait_and_go_out_with_the_network() -> Result {
+    let demo = Demo::start()?;
+    let (alice, bob) = two_caregivers(&demo).await?;
+    bob.switch().await?;
+    bob.add_feed("80").await?;
+    bob.see("Sync status", "1 edit waits").await?;
+    bob.see("Feeds", "waits").await?;
+    bob.screenshot("offline").await?;
+    // Still there when the page is opened again.
+    bob.reload().await?;
+    bob.see("Feeds", "80 ml").await?;
+    alice.see("Feeds", "80 ml").await?;
+    bob.see("Sync status", "Everything is sent").await
+}
+
+#[tokio::test]
+async fn whoever_loses_a_conflict_is_asked_and_may_insist() -> Result {
+    let demo = Demo::start()?;
+    let (alice, bob) = two_caregivers(&demo).await?;
+    bob.switch().await?;
+    bob.correct("120 ml", "150").await?;
+    alice.correct("120 ml", "90").await?;
+    alice.see("Sync status", "Everything is sent").await?;
+    bob.switch().await?;
+    // Whose edit was the later one is a matter of milliseconds: the other is asked.
+    let loser = page::first_to_see(&[&alice, &bob], "Decisions", "Edited by two").await?;
+    loser.screenshot("conflict").await?;
+    loser.press("Decisions", "Use mine").await?;
+    loser.see("Decisions", "None").await?;
+    let insisted = if loser.name() == "bob" {
+        "150 ml"
+    } else {
+        "90 ml"
+    };
+    alice.see("Feeds", insisted).await?;
+    bob.see("Feeds", insisted).await
+}
+
+#[tokio::test]
+async fn when_a_baby_is_shared_no_more_its_records_go_and_unsent_edits_are_shown() -> Result {
+    let demo = Demo::start()?;
+    let (alice, bob) = two_caregivers(&demo).await?;
+    bob.switch().await?;
+    bob.add_feed("77").await?;
+    bob.see("Sync status", "1 edit waits").await?;
+    alice.press("Babies", "Stop sharing with bob").await?;
+    alice.miss("Babies", "bob (editor)").await?;
+    bob.switch().await?;
+    bob.see("Decisions", "Not shared with you any more").await?;
+    bob.see("Decisions", "77").await?;
+    bob.see("Babies", "No baby yet").await?;
+    bob.screenshot("revoked").await?;
+    alice.see("Feeds", "120 ml").await
+}
+
+#[tokio::test]
+async fn a_page_that_is_reloaded_in_the_middle_of_a_push_sends_it_once() -> Result {
+    let demo = Demo::start()?;
+    let (alice, bob) = two_caregivers(&demo).await?;
+    alice.lose_answers_of_pushes().await?;
+    alice.add_feed("33").await?;
+    alice.wait_for_a_lost_answer().await?;
+    alice.reload().await?;
+    alice.see("Sync status", "Everything is sent").await?;
+    for page in [&alice, &bob] {
+        page.see("Feeds", "33 ml").await?;
+        assert_eq!(page.count("Feeds", "33 ml").await?, 1, "{}", page.name());
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn two_tabs_work_as_one() -> Result {
+    let demo = Demo::start()?;
+    let alice = alice_with_a_feed(&demo).await?;
+    let first = alice.tab().await?;
+    let second = alice.open_tab(demo.url()).await?;
+    alice.see("Sync status", "Another tab syncs").await?;
+    alice.add_feed("44").await?;
+    alice.see("Sync status", "Everything is sent").await?;
+    alice.show_tab(&first).await?;
+    alice.see("Feeds", "44 ml").await?;
+    alice.close_tab().await?;
+    // The other leads now.
+    alice.show_tab(&second).await?;
+    alice.miss("Sync status", "Another tab syncs").await?;
+    alice.add_feed("55").await?;
+    alice.see("Sync status", "Everything is sent").await
+}
+
+#[tokio::test]
+async fn the_inspector_shows_what_waits_and_what_was_asked() -> Result {
+    let demo = Demo::start()?;
+    let alice = alice_with_a_feed(&demo).await?;
+    alice.open("Inspector").await?;
+    alice.see("Inspector", "pull baby-").await?;
+    alice.switch().await?;
+    alice.add_feed("99").await?;
+    alice.see("Inspector", "create").await?;
+    alice.screenshot("inspector").await
+}

@@ -1,0 +1,232 @@
+//! The page as a person uses it: by the names of its parts, its labels, and what is written on its buttons.
+
+use std::{
+    fs,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    Result,
+    browser::{Browser, Element, Refused},
+};
+
+/// How long anything may take: a revocation wants two refusals, some seconds apart, on a machine that may be busy.
+const PATIENCE: Duration = Duration::from_secs(40);
+const PERIOD: Duration = Duration::from_millis(50);
+
+/// Answers of pushes are lost from here on; the requests arrive.
+const LOSE_ANSWERS: &str = "
+    const fetch = window.fetch;
+    window.lost = 0;
+    window.fetch = async (url, init) => {
+        const answer = await fetch(url, init);
+        if (init?.method !== 'POST') return answer;
+        window.lost += 1;
+        return new Promise(() => {});
+    };";
+
+/// What came of using an element.
+type Used = Result<(), Refused>;
+
+pub(crate) struct Page {
+    browser: Browser,
+    name: String,
+    screenshots: Option<PathBuf>,
+}
+
+impl Page {
+    pub(crate) fn new(browser: Browser, name: &str, screenshots: Option<PathBuf>) -> Self {
+        Self {
+            browser,
+            name: name.to_owned(),
+            screenshots,
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Waits until a part of the page has this text.
+    pub(crate) async fn see(&self, part: &str, text: &str) -> Result {
+        self.until(&format!("`{text}` in {part}"), async || {
+            Ok(self.text(part).await?.contains(text))
+        })
+        .await
+    }
+
+    /// Waits until a part of the page, if it is there, no longer has this text.
+    pub(crate) async fn miss(&self, part: &str, text: &str) -> Result {
+        self.until(&format!("no `{text}` in {part}"), async || {
+            Ok(!self.text(part).await?.contains(text))
+        })
+        .await
+    }
+
+    /// How often a part of the page has this text.
+    pub(crate) async fn count(&self, part: &str, text: &str) -> Result<usize> {
+        Ok(self.text(part).await?.matches(text).count())
+    }
+
+    pub(crate) async fn press(&self, part: &str, label: &str) -> Result {
+        let button = format!(
+            "{}//button[normalize-space()='{label}' or starts-with(@aria-label, '{label}')]",
+            within(part)
+        );
+        self.click(&button).await
+    }
+
+    /// Replaces what a field holds.
+    pub(crate) async fn fill(&self, part: &str, label: &str, text: &str) -> Result {
+        let field = format!(
+            "{}//label[starts-with(normalize-space(), '{label}')]/input",
+            within(part)
+        );
+        // Control and A, then what a person would type over it.
+        let keys = format!("\u{e009}a\u{e000}{text}");
+        self.with(&field, async |element| element.send_keys(&keys).await)
+            .await
+    }
+
+    /// Opens what is folded up.
+    pub(crate) async fn open(&self, summary: &str) -> Result {
+        self.click(&format!("//summary[normalize-space()='{summary}']"))
+            .await
+    }
+
+    /// Turns the network of this page on or off.
+    pub(crate) async fn switch(&self) -> Result {
+        self.click("//button[@role='switch']").await
+    }
+
+    /// Writes a feed down, and waits until it is in the list: from then on it is in the database.
+    pub(crate) async fn add_feed(&self, amount: &str) -> Result {
+        self.fill("Feeds", "Amount", amount).await?;
+        self.press("Feeds", "Add feed").await?;
+        self.see("Feeds", &format!("{amount} ml")).await
+    }
+
+    pub(crate) async fn correct(&self, feed: &str, amount: &str) -> Result {
+        self.press("Feeds", &format!("Edit feed, {feed}")).await?;
+        self.fill("Feeds", "Amount", amount).await?;
+        self.press("Feeds", "Save feed").await?;
+        self.see("Feeds", &format!("{amount} ml")).await
+    }
+
+    pub(crate) async fn delete(&self, feed: &str) -> Result {
+        self.press("Feeds", &format!("Delete feed, {feed}")).await
+    }
+
+    pub(crate) async fn reload(&self) -> Result {
+        self.browser.reload().await
+    }
+
+    pub(crate) async fn lose_answers_of_pushes(&self) -> Result {
+        self.browser.execute(LOSE_ANSWERS).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn wait_for_a_lost_answer(&self) -> Result {
+        self.until("a lost answer", async || {
+            let lost = self.browser.execute("return window.lost").await?;
+            Ok(lost.as_u64() > Some(0))
+        })
+        .await
+    }
+
+    pub(crate) async fn tab(&self) -> Result<String> {
+        self.browser.tab().await
+    }
+
+    /// Opens another tab of the same profile, and goes there.
+    pub(crate) async fn open_tab(&self, url: &str) -> Result<String> {
+        let tab = self.browser.open_tab().await?;
+        self.show_tab(&tab).await?;
+        self.browser.open(url).await?;
+        Ok(tab)
+    }
+
+    pub(crate) async fn show_tab(&self, tab: &str) -> Result {
+        self.browser.show_tab(tab).await
+    }
+
+    pub(crate) async fn close_tab(&self) -> Result {
+        self.browser.close_tab().await
+    }
+
+    /// Makes the window as small as a phone's.
+    pub(crate) async fn narrow(&self) -> Result {
+        self.browser.resize(500, 900).await
+    }
+
+    /// Keeps a picture, where one is wanted.
+    pub(crate) async fn screenshot(&self, name: &str) -> Result {
+        if let Some(folder) = &self.screenshots {
+            let picture = self.browser.screenshot().await?;
+            fs::write(folder.join(format!("{name}.png")), picture)?;
+        }
+        Ok(())
+    }
+
+    /// The text of a part of the page; none where it is not there, or goes while it is read.
+    async fn text(&self, part: &str) -> Result<String> {
+        let path = within(part);
+        let read = async { self.browser.find(&path).await?.text().await };
+        match read.await {
+            Err(error) if error.is_transient() => Ok(String::new()),
+            read => Ok(read?),
+        }
+    }
+
+    /// Does something to an element as soon as it is there and can be used.
+    async fn with(&self, path: &str, act: impl AsyncFn(Element<'_>) -> Used) -> Result {
+        self.until(path, async || {
+            let used = async { act(self.browser.find(path).await?).await };
+            match used.await {
+                Err(error) if error.is_transient() => Ok(false),
+                used => Ok(used.map(|()| true)?),
+            }
+        })
+        .await
+    }
+
+    async fn click(&self, path: &str) -> Result {
+        self.with(path, async |element| element.click().await).await
+    }
+
+    async fn until(&self, what: &str, is_so: impl AsyncFn() -> Result<bool>) -> Result {
+        let began = Instant::now();
+        while !is_so().await? {
+            if began.elapsed() > PATIENCE {
+                self.screenshot("failed").await?;
+                return Err(format!("{} waited for {what}", self.name).into());
+            }
+            tokio::time::sleep(PERIOD).await;
+        }
+        Ok(())
+    }
+}
+
+/// The first of several pages on which a part has this text.
+pub(crate) async fn first_to_see<'a>(
+    pages: &[&'a Page],
+    part: &str,
+    text: &str,
+) -> Result<&'a Page> {
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE {
+        for page in pages {
+            if page.text(part).await?.contains(text) {
+                return Ok(page);
+            }
+        }
+        tokio::time::sleep(PERIOD).await;
+    }
+    Err(format!("nobody saw `{text}` in {part}").into())
+}
+
+/// A part of the page by its name.
+fn within(part: &str) -> String {
+    format!("//*[@aria-label='{part}']")
+}

@@ -79,7 +79,7 @@ pub(crate) fn LogOut(name: String, account: RwSignal<Option<String>>) -> impl In
     };
     let force = log_out.clone();
     view! {
-        <div class="logout" title=database(&name)>
+        <div class="logout" role="group" aria-label="Account" title=database(&name)>
             <button class="quiet" on:click=move |_| log_out(false)>{shown}</button>
             {move || refused.get().map(|why| {
                 let force = force.clone();

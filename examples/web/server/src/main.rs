@@ -7,6 +7,7 @@
 //! alice, bob and carol have accounts; ACCOUNT-token is the token of each.
 
 mod families;
+mod plausible;
 mod sharing;
 
 use std::{error::Error, fs, path::PathBuf, process::ExitCode, sync::Arc};
@@ -20,7 +21,7 @@ use sync_server::{
 use tokio::net::TcpListener;
 use tower_http::services::{ServeDir, ServeFile};
 
-use crate::families::Families;
+use crate::{families::Families, plausible::Plausible};
 
 const USAGE: &str = "usage: web-server --pages FOLDER [--listen ADDRESS] [--files FOLDER]
 
@@ -83,7 +84,8 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         Arc::new(families.clone()),
         Arc::new(TokioClock::new()),
         Arc::new(OsEntropy),
-    );
+    )
+    .with_validation(Arc::new(Plausible));
     let tokens = BearerTokens::new();
     for account in ACCOUNTS {
         tokens.insert(format!("{account}-token"), account);

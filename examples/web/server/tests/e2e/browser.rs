@@ -91,6 +91,13 @@ impl Browser {
         Ok(Element { browser: self, id })
     }
 
+    /// What the keyboard types into.
+    pub(crate) async fn focused(&self) -> Result<Element<'_>, Refused> {
+        let found = self.ask("element/active").await?;
+        let id = text(&found[ELEMENT])?;
+        Ok(Element { browser: self, id })
+    }
+
     pub(crate) async fn tab(&self) -> Result<String> {
         Ok(text(&self.ask("window").await?)?)
     }
@@ -111,9 +118,19 @@ impl Browser {
         Ok(())
     }
 
-    pub(crate) async fn resize(&self, width: u32, height: u32) -> Result {
-        let size = json!({ "width": width, "height": height });
-        self.post("window/rect", size).await?;
+    /// Shows the page in a size, and as in the light or in the dark: Chromium's own commands, as its windows cannot be
+    /// as narrow as a phone.
+    pub(crate) async fn look(&self, width: u32, height: u32, scheme: &str) -> Result {
+        let size =
+            json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        let scheme = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        for (command, parameters) in [
+            ("Emulation.setDeviceMetricsOverride", size),
+            ("Emulation.setEmulatedMedia", scheme),
+        ] {
+            let command = json!({ "cmd": command, "params": parameters });
+            self.post("goog/cdp/execute", command).await?;
+        }
         Ok(())
     }
 

@@ -67,14 +67,19 @@ impl Demo {
 
     /// A browser profile of its own, logged in.
     pub(crate) async fn log_in(&self, account: &str) -> Result<Page> {
+        let page = self.open(account).await?;
+        page.press("Accounts", account).await?;
+        Ok(page)
+    }
+
+    /// A browser profile of its own.
+    pub(crate) async fn open(&self, name: &str) -> Result<Page> {
         let chromium = serde_json::json!({ "binary": "/usr/bin/chromium", "args": ARGUMENTS });
         let options = serde_json::json!({ "goog:chromeOptions": chromium });
         let driver = format!("http://127.0.0.1:{}", self.port);
         let browser = Browser::start(&driver, options).await?;
         browser.open(&self.url).await?;
-        let page = Page::new(browser, account, screenshots()?);
-        page.press("Accounts", account).await?;
-        Ok(page)
+        Ok(Page::new(browser, name, screenshots()?))
     }
 }
 

@@ -43,9 +43,7 @@ async fn what_one_caregiver_writes_down_corrects_and_deletes_the_other_sees() ->
     let (alice, bob) = two_caregivers(&demo).await?;
     alice.correct("120 ml", "130").await?;
     bob.see("Feeds", "130 ml").await?;
-    alice.screenshot("shared").await?;
-    bob.narrow().await?;
-    bob.screenshot("shared-phone").await?;
+    alice.screenshots("shared").await?;
     bob.delete("130 ml").await?;
     alice.miss("Feeds", "130 ml").await
 }
@@ -58,7 +56,7 @@ async fn edits_made_offline_wait_and_go_out_with_the_network() -> Result {
     bob.add_feed("80").await?;
     bob.see("Sync status", "1 edit waits").await?;
     bob.see("Feeds", "waits").await?;
-    bob.screenshot("offline").await?;
+    bob.screenshots("offline").await?;
     // Still there when the page is opened again.
     bob.reload().await?;
     bob.see("Feeds", "80 ml").await?;
@@ -77,7 +75,7 @@ async fn whoever_loses_a_conflict_is_asked_and_may_insist() -> Result {
     bob.switch().await?;
     // Whose edit was the later one is a matter of milliseconds: the other is asked.
     let loser = page::first_to_see(&[&alice, &bob], "Decisions", "Edited by two").await?;
-    loser.screenshot("conflict").await?;
+    loser.screenshots("conflict").await?;
     loser.press("Decisions", "Use mine").await?;
     loser.see("Decisions", "None").await?;
     let insisted = if loser.name() == "bob" {
@@ -102,7 +100,7 @@ async fn when_a_baby_is_shared_no_more_its_records_go_and_unsent_edits_are_shown
     bob.see("Decisions", "Not shared with you any more").await?;
     bob.see("Decisions", "77").await?;
     bob.see("Babies", "No baby yet").await?;
-    bob.screenshot("revoked").await?;
+    bob.screenshots("revoked").await?;
     alice.see("Feeds", "120 ml").await
 }
 
@@ -150,5 +148,85 @@ async fn the_inspector_shows_what_waits_and_what_was_asked() -> Result {
     alice.switch().await?;
     alice.add_feed("99").await?;
     alice.see("Inspector", "create").await?;
-    alice.screenshot("inspector").await
+    alice.screenshots("inspector").await
+}
+
+#[tokio::test]
+async fn an_edit_that_the_server_refuses_is_shown_until_it_is_discarded_or_corrected() -> Result {
+    let demo = Demo::start()?;
+    let alice = alice_with_a_feed(&demo).await?;
+    alice.add_feed("5000").await?;
+    alice.see("Decisions", "An edit was refused").await?;
+    alice.see("Decisions", "No baby drinks 5000 ml").await?;
+    alice.see("Feeds", "failed").await?;
+    alice.see("Sync status", "1 failed").await?;
+    alice.screenshots("failed").await?;
+    alice.press("Decisions", "Try again").await?;
+    alice.see("Decisions", "No baby drinks 5000 ml").await?;
+    alice.press("Decisions", "Discard").await?;
+    alice.miss("Feeds", "5000 ml").await?;
+    alice.see("Decisions", "None").await?;
+    // One that is corrected needs no decision.
+    alice.add_feed("4000").await?;
+    alice.see("Decisions", "No baby drinks 4000 ml").await?;
+    alice.correct("4000 ml", "400").await?;
+    alice.see("Decisions", "None").await?;
+    alice.see("Sync status", "Everything is sent").await?;
+    alice.see("Feeds", "400 ml").await
+}
+
+#[tokio::test]
+async fn who_logs_out_is_told_what_was_not_sent_and_loses_nothing_unasked() -> Result {
+    let demo = Demo::start()?;
+    let alice = alice_with_a_feed(&demo).await?;
+    alice.switch().await?;
+    alice.add_feed("60").await?;
+    alice.press("Account", "Log out alice").await?;
+    alice
+        .see("Account", "Edits that are not on the server: 1")
+        .await?;
+    alice.screenshots("log-out").await?;
+    alice.press("Account", "Stay").await?;
+    alice.see("Feeds", "60 ml").await?;
+    alice.press("Account", "Log out alice").await?;
+    alice.press("Account", "Log out and lose it").await?;
+    alice.see("Accounts", "Alice").await?;
+    alice.screenshots("login").await?;
+    alice.press("Accounts", "alice").await?;
+    alice.see("Feeds", "120 ml").await?;
+    alice.miss("Feeds", "60 ml").await
+}
+
+#[tokio::test]
+async fn everything_is_reached_by_keyboard_and_has_a_name() -> Result {
+    let demo = Demo::start()?;
+    let alice = demo.open("alice").await?;
+    alice.tab_to("Alice").await?;
+    alice.keys(page::ENTER).await?;
+    alice.see("Babies", "No baby yet").await?;
+    alice.tab_to("Name of a new baby").await?;
+    alice.keys("Mia").await?;
+    alice.keys(page::ENTER).await?;
+    alice.see("Babies", "Mia").await?;
+    alice.tab_to("Amount").await?;
+    alice
+        .keys(&format!("{}90{}", page::ALL, page::ENTER))
+        .await?;
+    alice.see("Feeds", "90 ml").await?;
+    alice.tab_to("Edit feed, 90 ml").await?;
+    alice.keys(page::ENTER).await?;
+    alice.tab_to("Amount").await?;
+    alice
+        .keys(&format!("{}95{}", page::ALL, page::ENTER))
+        .await?;
+    alice.see("Feeds", "95 ml").await?;
+    alice.tab_to("Sharing").await?;
+    alice.keys(page::ENTER).await?;
+    alice.tab_to("Inspector").await?;
+    alice.keys(page::ENTER).await?;
+    alice.see("Inspector", "Cursors").await?;
+    assert_eq!(alice.nameless().await?, Vec::<String>::new());
+    alice.tab_to("Delete feed, 95 ml").await?;
+    alice.keys(page::ENTER).await?;
+    alice.miss("Feeds", "95 ml").await
 }

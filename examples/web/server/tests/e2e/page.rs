@@ -15,6 +15,11 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(40);
 const PERIOD: Duration = Duration::from_millis(50);
 
+/// What a picture is named after, and its size.
+type Device = (&'static str, u32, u32);
+const PHONE: Device = ("phone", 390, 844);
+const DESK: Device = ("desk", 1280, 800);
+
 /// Answers of pushes are lost from here on; the requests arrive.
 const LOSE_ANSWERS: &str = "
     const fetch = window.fetch;
@@ -25,6 +30,17 @@ const LOSE_ANSWERS: &str = "
         window.lost += 1;
         return new Promise(() => {});
     };";
+
+/// What the key sends.
+pub(crate) const ENTER: &str = "\u{e007}";
+/// Control and A, and no longer control: what is typed next replaces what a field holds.
+pub(crate) const ALL: &str = "\u{e009}a\u{e000}";
+const TAB: &str = "\u{e004}";
+
+/// The name by which an element is announced.
+const NAME: &str = "
+    const name = (element) => (element.getAttribute('aria-label')
+        || element.labels?.[0]?.innerText || element.innerText || '').trim();";
 
 /// What came of using an element.
 type Used = Result<(), Refused>;
@@ -83,8 +99,7 @@ impl Page {
             "{}//label[starts-with(normalize-space(), '{label}')]/input",
             within(part)
         );
-        // Control and A, then what a person would type over it.
-        let keys = format!("\u{e009}a\u{e000}{text}");
+        let keys = format!("{ALL}{text}");
         self.with(&field, async |element| element.send_keys(&keys).await)
             .await
     }
@@ -155,13 +170,49 @@ impl Page {
         self.browser.close_tab().await
     }
 
-    /// Makes the window as small as a phone's.
-    pub(crate) async fn narrow(&self) -> Result {
-        self.browser.resize(500, 900).await
+    /// Types, wherever the focus is.
+    pub(crate) async fn keys(&self, keys: &str) -> Result {
+        Ok(self.browser.focused().await?.send_keys(keys).await?)
     }
 
-    /// Keeps a picture, where one is wanted.
-    pub(crate) async fn screenshot(&self, name: &str) -> Result {
+    /// Goes on by the tab key until what has the focus has this name.
+    pub(crate) async fn tab_to(&self, name: &str) -> Result {
+        for _ in 0..100 {
+            self.keys(TAB).await?;
+            let focused = format!("{NAME} return name(document.activeElement);");
+            let focused = self.browser.execute(&focused).await?;
+            if focused.as_str().is_some_and(|its| its.starts_with(name)) {
+                return Ok(());
+            }
+        }
+        Err(format!("{} never came to {name} by the tab key", self.name).into())
+    }
+
+    /// The controls that a screen reader has no name for.
+    pub(crate) async fn nameless(&self) -> Result<Vec<String>> {
+        let script = format!(
+            "{NAME} return [...document.querySelectorAll('button, input, select, summary')]
+                .filter((element) => !name(element)).map((element) => element.outerHTML);"
+        );
+        let found = self.browser.execute(&script).await?;
+        Ok(serde_json::from_value(found)?)
+    }
+
+    /// Keeps pictures, where they are wanted: on a desk and on a phone, in the light and in the dark.
+    pub(crate) async fn screenshots(&self, name: &str) -> Result {
+        if self.screenshots.is_some() {
+            for (device, width, height) in [PHONE, DESK] {
+                for scheme in ["dark", "light"] {
+                    self.browser.look(width, height, scheme).await?;
+                    self.screenshot(&format!("{name}-{device}-{scheme}"))
+                        .await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn screenshot(&self, name: &str) -> Result {
         if let Some(folder) = &self.screenshots {
             let picture = self.browser.screenshot().await?;
             fs::write(folder.join(format!("{name}.png")), picture)?;

@@ -84,6 +84,9 @@ impl Narrowed {
     pub(super) fn refused_alone(&mut self, sent: &Sent, kind: TransportErrorKind) -> bool {
         let known = self.suspects.iter().position(|s| s.id == sent.id);
         let index = known.unwrap_or_else(|| {
+            // One before it of its record has left the outbox in some other way: in place of it this one would be
+            // skipped for ever.
+            self.suspects.retain(|suspect| suspect.key != sent.key);
             self.suspects.push(Suspect {
                 id: sent.id,
                 key: sent.key.clone(),
@@ -132,5 +135,31 @@ impl Narrowed {
     pub(super) fn head_is(&mut self, id: MutationId) {
         let gone = self.suspects.iter().position(|s| s.id == id);
         self.suspects.drain(..gone.unwrap_or(self.suspects.len()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Timestamp;
+
+    fn sent(number: u64, record: &str) -> Sent {
+        Sent {
+            id: MutationId::following(None, Timestamp::from_millis(1_000), u128::from(number)),
+            key: RecordKey::new("a", "t", record),
+        }
+    }
+
+    #[test]
+    fn the_next_edit_of_a_record_takes_the_place_of_one_that_left_in_another_way() {
+        let mut narrowed = Narrowed::new(1);
+        narrowed.refused_alone(&sent(1, "r1"), TransportErrorKind::BadRequest);
+        narrowed.refused_alone(&sent(2, "r2"), TransportErrorKind::Unavailable);
+        // A pull has settled the second one; the record's next edit is refused in passing, too.
+        narrowed.refused_alone(&sent(3, "r2"), TransportErrorKind::Unavailable);
+        let left_out = [sent(1, "r1").key];
+        for _ in 0..2 {
+            assert_eq!(*narrowed.all_but_one(), left_out, "the third is sent");
+        }
     }
 }

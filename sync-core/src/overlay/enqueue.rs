@@ -39,9 +39,7 @@ pub fn enqueue(
 fn enqueue_one(work: &mut Work, edit: &Edit, stamp: Stamp) -> Result<Enqueued, StoreError> {
     let scope = work.scope(&edit.key.scope);
     let mut stack = work
-        .now
-        .stacks
-        .remove(&edit.key)
+        .take_out(&edit.key)
         .unwrap_or_else(|| Stack::of_record(None, scope.generation));
     let outcome = match &edit.expect {
         Some(expect)
@@ -51,7 +49,7 @@ fn enqueue_one(work: &mut Work, edit: &Edit, stamp: Stamp) -> Result<Enqueued, S
         }
         _ => Ok(place(work, &mut stack, &scope, edit, stamp)),
     };
-    work.now.stacks.insert(edit.key.clone(), stack);
+    work.put_back(&edit.key, stack);
     // A generation that is kept nowhere could not be told from the one after a wipe.
     work.now
         .scopes

@@ -48,13 +48,13 @@ pub(super) fn take_up(stack: &mut Stack) -> Option<TakenUp> {
 pub fn retry(loaded: Loaded, key: &RecordKey, stamp: Stamp) -> (Option<MutationId>, Writes) {
     let mut work = Work::new(loaded);
     let mut id = None;
-    if let Some(mut stack) = work.now.stacks.remove(key) {
+    if let Some(mut stack) = work.take_out(key) {
         if let Some(up) = take_up(&mut stack) {
             let mut entry = new_entry(&mut work, key, up.op, up.based, up.schema, stamp);
             mark_taken_up(&mut entry);
             id = Some(append(&mut work, &mut stack, entry));
         }
-        work.now.stacks.insert(key.clone(), stack);
+        work.put_back(key, stack);
     }
     (id, work.finish())
 }

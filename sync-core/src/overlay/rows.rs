@@ -152,6 +152,26 @@ impl Work {
         }
     }
 
+    /// Takes a stack out, so that the rules can change other rows while they work on it; none, if it was not loaded.
+    ///
+    /// An empty one keeps its place until [`put_back`](Self::put_back): in a call of thousands of records, removing and inserting would
+    /// move the others each time.
+    pub(super) fn take_out(&mut self, key: &RecordKey) -> Option<Stack> {
+        let empty = Stack::of_record(None, self.now.meta.first_generation);
+        let stack = self.now.stacks.get_mut(key)?;
+        Some(std::mem::replace(stack, empty))
+    }
+
+    /// Puts a stack back that was taken out, or adds one.
+    pub(super) fn put_back(&mut self, key: &RecordKey, stack: Stack) {
+        match self.now.stacks.get_mut(key) {
+            Some(place) => *place = stack,
+            None => {
+                self.now.stacks.insert(key.clone(), stack);
+            }
+        }
+    }
+
     /// The row of a scope; a fresh one if there is none.
     pub(super) fn scope(&self, scope: &Scope) -> ScopeRow {
         self.now

@@ -131,7 +131,7 @@ impl Settling<'_> {
         let Some(key) = self.keys.get(&id).cloned() else {
             return;
         };
-        let Some(mut stack) = self.work.now.stacks.remove(&key) else {
+        let Some(mut stack) = self.work.take_out(&key) else {
             return;
         };
         if let Some(at) = stack.position(id)
@@ -140,7 +140,7 @@ impl Settling<'_> {
             act(self, &key, &mut stack, at);
             stack.sort();
         }
-        self.work.now.stacks.insert(key, stack);
+        self.work.put_back(&key, stack);
     }
 
     fn answer(&mut self, key: &RecordKey, stack: &mut Stack, at: usize, verdict: &Verdict) {

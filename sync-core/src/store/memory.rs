@@ -19,6 +19,7 @@ use crate::{
     coordination::{Leadership, Local, Peers},
     error::{StoreError, StoreErrorKind},
     model::{Account, Change, EntityType, Generation, MutationId, RecordKey, Scope},
+    ordered::OrderedSet,
     overlay::{
         ApplyNeeds, EntryWrite, Loaded, Offer, Planned, Stack, Take, Writes, apply, apply_needs,
         check_account, check_fence, discard, enqueue, may_wipe, purge, resync, retry, settle,
@@ -108,15 +109,15 @@ impl Tables {
             meta: self.meta.clone(),
             ..Loaded::default()
         };
-        for key in keys {
+        // In order, so that each is added at the end.
+        for key in OrderedSet::from_iter(keys) {
             if let Some(row) = self.scopes.get(&key.scope) {
                 loaded
                     .scopes
                     .get_or_insert_with(key.scope.clone(), || row.clone());
             }
-            loaded
-                .stacks
-                .get_or_insert_with(key.clone(), || self.stack(&key));
+            let stack = self.stack(&key);
+            loaded.stacks.insert(key, stack);
         }
         loaded
     }

@@ -10,6 +10,7 @@ use sync_core::{
         EntityType, Generation, Mutation, MutationId, Op, Payload, RecordKey, Schema, Scope,
         Version,
     },
+    ordered::OrderedSet,
     overlay::{Loaded, Stack},
     store::{BaseRow, Entry, EntryFilter, EntryKind, EntryState, Pending, Seq},
     time::Timestamp,
@@ -206,10 +207,8 @@ impl Rows<'_> {
             meta: self.meta()?,
             ..Loaded::default()
         };
-        for key in keys {
-            if loaded.stacks.contains_key(&key) {
-                continue;
-            }
+        // In order, so that each is added at the end, and found near the one before.
+        for key in OrderedSet::from_iter(keys) {
             if !loaded.scopes.contains_key(&key.scope)
                 && let Some(row) = self.stored_scope(&key.scope)?
             {

@@ -170,7 +170,7 @@ impl Device {
     pub(crate) fn kill(&mut self, world: &World, tab: usize) {
         self.hear(world);
         if let Some(tab) = self.tabs[tab].take() {
-            world.executor.kill(tab.process);
+            self.disk.kill(tab.process);
         }
     }
 

@@ -33,6 +33,8 @@ struct Row {
     holder: Option<Holder>,
     /// Who has ever held it.
     holders: u64,
+    /// Whether whoever is dropped now has no time to give it up.
+    killing: bool,
     waiting: Vec<oneshot::Sender<()>>,
 }
 
@@ -64,6 +66,11 @@ impl RowLease {
         Ok(Held { lease, id })
     }
 
+    /// Whether a holder that goes leaves the row as it is, as a process does that is killed.
+    pub(super) fn set_killing(&self, killing: bool) {
+        lock(&self.0).killing = killing;
+    }
+
     fn wait(&self) -> oneshot::Receiver<()> {
         let (wake, woken) = oneshot::channel();
         lock(&self.0).waiting.push(wake);
@@ -92,7 +99,7 @@ impl Leadership for RowLease {
     }
 }
 
-/// The row's holder; dropping it gives the lease up.
+/// The row's holder; dropping it gives the lease up, unless its process is killed.
 #[derive(Debug)]
 struct Held {
     lease: RowLease,
@@ -116,7 +123,8 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         let mut row = lock(&self.lease.0);
-        if row.holder.as_ref().is_some_and(|by| by.id == self.id) {
+        let is_holder = row.holder.as_ref().is_some_and(|by| by.id == self.id);
+        if is_holder && !row.killing {
             row.holder = None;
             for waiting in std::mem::take(&mut row.waiting) {
                 // An error only says that nobody waits any more.

@@ -220,7 +220,7 @@ impl Cast {
             roles,
             page_size: dice.one_of(&[1, 2, 3, 1_000]),
             batch_count: dice.one_of(&[1, 2, 3, 100]),
-            retention: Duration::from_secs(dice.one_of(&[60, 3_600, 86_400 * 90])),
+            retention: Duration::from_secs(dice.one_of(&[15, 60, 3_600, 86_400 * 90])),
             latency: Duration::from_millis(dice.one_of(&[0, 20, 150])),
         }
     }

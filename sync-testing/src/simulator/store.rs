@@ -65,6 +65,18 @@ impl Disk {
         }
     }
 
+    /// Ends a process that has it open; every other time, its lease is left behind.
+    pub(crate) fn kill(&self, process: Process) {
+        let leave = |left| {
+            if let Some(lease) = &self.lease {
+                lease.set_killing(left);
+            }
+        };
+        leave(self.executor.draw(2) == 0);
+        self.executor.kill(process);
+        leave(false);
+    }
+
     /// What it held after the last transaction.
     pub(crate) fn held(&self) -> Arc<Snapshot> {
         Arc::clone(&lock(&self.inner).held)

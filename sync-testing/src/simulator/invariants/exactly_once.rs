@@ -1,6 +1,6 @@
 //! A mutation is applied once, however often it arrives, and its answer stays the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sync_core::{
     model::{MutationId, Page, Scope, Version},
@@ -27,6 +27,8 @@ pub(crate) struct ExactlyOnce {
     numbers: BTreeMap<(Scope, u64), MutationId>,
     /// The change that each mutation was pulled as.
     pulled: BTreeMap<MutationId, u64>,
+    /// Those that the server had forgotten when it decided them again: a change of them may be pulled at any time after.
+    forgotten: BTreeSet<MutationId>,
     restores: u64,
 }
 
@@ -80,8 +82,8 @@ impl Invariant for ExactlyOnce {
                 return Err(format!("the server answers for {id}, which was not sent"));
             };
             self.first.entry(id).or_insert(truth.now);
-            match self.answered.get(&id) {
-                Some(first) if first != version => {
+            match self.answered.get(&id).cloned() {
+                Some(first) if first != *version => {
                     let scope = &sent.mutation.key.scope;
                     if self.may_be_forgotten(id, scope, truth) {
                         continue;
@@ -129,7 +131,7 @@ impl ExactlyOnce {
 
     /// What was applied is never answered otherwise.
     fn applied_is_not_refused(
-        &self,
+        &mut self,
         request: &PushRequest,
         answer: &PushAnswer,
         truth: &Truth,
@@ -156,7 +158,7 @@ impl ExactlyOnce {
     /// Whether the server need not know a verdict any more: it has kept it as long as it says, and the device has
     /// sent the mutation again because it has not heard how long that is, or cannot tell the time that has passed, or
     /// before the time was up.
-    fn may_be_forgotten(&self, id: MutationId, scope: &Scope, truth: &Truth) -> bool {
+    fn may_be_forgotten(&mut self, id: MutationId, scope: &Scope, truth: &Truth) -> bool {
         let since = |at: Option<&Time>| truth.now.since(at.copied().unwrap_or(truth.now));
         let (at_most, at_least) = (since(self.sent.get(&id)), since(self.first.get(&id)));
         let heard = truth.pending.get(&id).is_some_and(|place| {
@@ -164,6 +166,10 @@ impl ExactlyOnce {
             let heard = truth.heard_retention.get(&of);
             since(heard) > ON_THE_WAY && !truth.clock_set_back.contains(&place.device)
         });
-        at_most > truth.retention && !(heard && at_least > truth.retention + ON_THE_WAY)
+        let now = at_most > truth.retention && !(heard && at_least > truth.retention + ON_THE_WAY);
+        if now {
+            self.forgotten.insert(id);
+        }
+        now || self.forgotten.contains(&id)
     }
 }

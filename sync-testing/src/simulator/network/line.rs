@@ -53,6 +53,8 @@ faults! {
     RetryAfter = "429 with Retry-After",
     /// The token has expired, and is refused until the app has another.
     Unauthorized = "401",
+    /// The token is another account's, until the app has a good one.
+    OtherAccount = "409: another account's token",
     /// Somebody on the way refuses.
     ProxyForbids = "403 of a proxy",
     /// Somebody on the way answers in the server's stead.
@@ -105,7 +107,8 @@ pub(crate) struct Line(Arc<Mutex<LineState>>);
 #[derive(Debug)]
 struct LineState {
     up: bool,
-    token_expired: bool,
+    /// How the server refuses the token.
+    refusal: Option<TransportErrorKind>,
     latency: Duration,
     faults: VecDeque<RequestFault>,
     /// How often each fault was met.
@@ -116,7 +119,7 @@ impl Line {
     pub(crate) fn new(latency: Duration) -> Self {
         Self(Arc::new(Mutex::new(LineState {
             up: true,
-            token_expired: false,
+            refusal: None,
             latency,
             faults: VecDeque::new(),
             met: BTreeMap::new(),
@@ -133,7 +136,7 @@ impl Line {
 
     /// The app has a token that is good.
     pub(crate) fn renew_token(&self) {
-        lock(&self.0).token_expired = false;
+        lock(&self.0).refusal = None;
     }
 
     pub(crate) fn fail_next(&self, fault: RequestFault) {
@@ -143,7 +146,7 @@ impl Line {
     pub(crate) fn heal(&self) {
         let mut state = lock(&self.0);
         state.up = true;
-        state.token_expired = false;
+        state.refusal = None;
         state.latency = Duration::ZERO;
         state.faults.clear();
     }
@@ -162,11 +165,15 @@ impl Line {
         lock(&self.0).up
     }
 
-    /// Whether the token of a request is refused, which meets this fault, if any.
-    pub(super) fn refuses_token(&self, fault: Option<RequestFault>) -> bool {
-        let mut state = lock(&self.0);
-        state.token_expired |= fault == Some(RequestFault::Unauthorized);
-        state.token_expired
+    /// How the token of a request is refused, which meets this fault, if any.
+    pub(super) fn token_refusal(&self, fault: Option<RequestFault>) -> Option<TransportErrorKind> {
+        let refusal = &mut lock(&self.0).refusal;
+        match fault {
+            Some(RequestFault::Unauthorized) => *refusal = Some(TransportErrorKind::Unauthorized),
+            Some(RequestFault::OtherAccount) => *refusal = Some(TransportErrorKind::OtherAccount),
+            _ => {}
+        }
+        *refusal
     }
 
     pub(super) fn latency(&self) -> Duration {
@@ -176,7 +183,7 @@ impl Line {
     pub(super) fn meet(&self, is_push: bool) -> Option<RequestFault> {
         let mut state = lock(&self.0);
         let fits = |fault: &RequestFault| match fault {
-            RequestFault::StandsStill | RequestFault::CursorExpired => !is_push,
+            RequestFault::StandsStill => !is_push,
             RequestFault::TooLarge
             | RequestFault::BadRequest
             | RequestFault::DatabaseGone

@@ -82,9 +82,8 @@ impl Link {
             let _ = reply.send(Err(error(TransportErrorKind::Network, "no network")));
             return;
         }
-        if self.line.refuses_token(fault) {
-            let kind = TransportErrorKind::Unauthorized;
-            let _ = reply.send(Err(error(kind, "the token has expired")));
+        if let Some(kind) = self.line.token_refusal(fault) {
+            let _ = reply.send(Err(error(kind, "the token is refused")));
             return;
         }
         if let Some(error) = fault.and_then(RequestFault::error) {

@@ -13,15 +13,18 @@ use futures::{FutureExt, StreamExt};
 use sync_core::{
     engine::{Activation, EngineError, EngineSettings, Event, Events, SyncEngine},
     model::{Account, Scope},
+    policy::{Choice, Contest, Resolve},
     scheduler,
+    store::Resolution,
     time::{Clock, Entropy, Time, Timestamp},
 };
 
 use super::{
     executor::{Executor, Process},
     lease::RowLease,
+    merge::beside,
     network::{Line, Link},
-    plan::{ACCOUNTS, DevicePart, SCOPES, TYPES},
+    plan::{ACCOUNTS, DevicePart, Reply, SCOPES, TYPES},
     seen::{Seen, TabId},
     store::{Disk, WatchedStore},
     world::World,
@@ -139,6 +142,7 @@ impl Device {
             ..EngineSettings::default()
         };
         let (engine, driver) = SyncEngine::builder(store, link)
+            .on_conflict(Replies(world.plan.cast.devices[self.number].reply))
             .account(self.account.clone())
             .clock(Arc::new(self.clock.clone()))
             .entropy(Arc::clone(&self.entropy) as Arc<dyn Entropy>)
@@ -231,6 +235,22 @@ impl Device {
     }
 }
 
+/// What the app does with its edits that have lost.
+#[derive(Debug)]
+struct Replies(Reply);
+
+impl Resolve for Replies {
+    fn resolve(&self, contest: &Contest<'_>) -> Choice {
+        match (self.0, contest.mine.payload(), &contest.theirs.payload) {
+            (Reply::Accepts, ..) => Choice::Theirs,
+            (Reply::Merges, Some(mine), Some(theirs)) => {
+                beside(mine, theirs).map_or(Choice::Theirs, Choice::Merged)
+            }
+            (Reply::PutsItsOwnAgain | Reply::Merges, ..) => Choice::Mine,
+        }
+    }
+}
+
 impl Tab {
     pub(crate) fn set_visible(&mut self, visible: bool) {
         self.visible = visible;
@@ -250,7 +270,7 @@ impl Tab {
 }
 
 /// The labels of what engines tell.
-pub(crate) const TOLD: [&str; 8] = [
+pub(crate) const TOLD: [&str; 10] = [
     "told: applied",
     "told: conflict",
     "told: failed",
@@ -259,12 +279,18 @@ pub(crate) const TOLD: [&str; 8] = [
     "told: resync",
     "told: resync in a new epoch",
     "told: paused",
+    "told: conflict, the own edit put again",
+    "told: conflict, a merge put",
 ];
 
 fn told(event: &Event) -> &'static str {
     match event {
         Event::Applied { .. } => TOLD[0],
-        Event::Conflict { .. } => TOLD[1],
+        Event::Conflict { resolution, .. } => match resolution {
+            Resolution::Mine => TOLD[8],
+            Resolution::Merged => TOLD[9],
+            _ => TOLD[1],
+        },
         Event::Failed { .. } => TOLD[2],
         Event::Synced { .. } => TOLD[3],
         Event::Revoked { .. } => TOLD[4],

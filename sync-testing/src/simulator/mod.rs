@@ -25,6 +25,7 @@ mod dice;
 mod executor;
 mod invariants;
 mod lease;
+mod merge;
 mod network;
 mod plan;
 mod seen;

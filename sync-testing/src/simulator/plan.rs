@@ -37,8 +37,28 @@ pub(crate) struct Cast {
     pub(crate) batch_count: u32,
     /// How long the server keeps tombstones and verdicts.
     pub(crate) retention: Duration,
+    /// How concurrent edits end at the server.
+    pub(crate) judgement: Judgement,
     /// What a request and an answer take at the beginning.
     pub(crate) latency: Duration,
+}
+
+/// How two concurrent edits of a record end at the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Judgement {
+    LaterEditWins,
+    FirstWins,
+    /// One record is made of the two.
+    Merged,
+}
+
+/// What a device's app does when its edit has lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reply {
+    Accepts,
+    PutsItsOwnAgain,
+    /// Makes a third of the two.
+    Merges,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,6 +70,7 @@ pub(crate) struct DevicePart {
     pub(crate) newest: bool,
     /// How far its wall clock is off, in milliseconds.
     pub(crate) skew: i64,
+    pub(crate) reply: Reply,
 }
 
 /// One thing that happens, and how long after the one before.
@@ -200,6 +221,12 @@ impl Cast {
                 tabs: 1 + usize::from(dice.chance(25)),
                 newest: dice.chance(75),
                 skew: dice.one_of(&[0, 0, 0, 1_500, -90_000, 86_400_000, -86_400_000]),
+                reply: dice.one_of(&[
+                    Reply::Accepts,
+                    Reply::Accepts,
+                    Reply::PutsItsOwnAgain,
+                    Reply::Merges,
+                ]),
             })
             .collect();
         let role = || {
@@ -221,6 +248,13 @@ impl Cast {
             page_size: dice.one_of(&[1, 2, 3, 1_000]),
             batch_count: dice.one_of(&[1, 2, 3, 100]),
             retention: Duration::from_secs(dice.one_of(&[15, 60, 3_600, 86_400 * 90])),
+            judgement: dice.one_of(&[
+                Judgement::LaterEditWins,
+                Judgement::LaterEditWins,
+                Judgement::LaterEditWins,
+                Judgement::FirstWins,
+                Judgement::Merged,
+            ]),
             latency: Duration::from_millis(dice.one_of(&[0, 20, 150])),
         }
     }

@@ -21,7 +21,7 @@ use super::{
     executor::lock,
     invariants::{self, Invariant},
     network::Asked,
-    plan::Step,
+    plan::{Cast, Step},
     snapshot::Snapshot,
     trace::Trace,
     truth::Truth,
@@ -167,11 +167,12 @@ struct Shared {
 }
 
 impl Recorder {
-    pub(crate) fn new(clock: VirtualClock, retention: Duration, trace: bool) -> Self {
+    pub(crate) fn new(clock: VirtualClock, cast: &Cast, trace: bool) -> Self {
         Self {
             shared: Arc::new(Mutex::new(Shared {
                 truth: Truth {
-                    retention,
+                    retention: cast.retention,
+                    judgement: Some(cast.judgement),
                     ..Truth::default()
                 },
                 invariants: invariants::all(),

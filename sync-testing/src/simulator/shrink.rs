@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Plan, SimError,
-    plan::{Cast, DevicePart},
+    plan::{Cast, DevicePart, Judgement, Reply},
 };
 
 /// Leaves out what can be left out, in ever smaller pieces, and makes simple what can be simple, as long as the
@@ -50,12 +50,17 @@ fn fewer_steps(
 /// What may be tried to make a history simpler; it changes nothing where it is as simple as that already.
 type Simplify = fn(&mut Cast);
 
-const SIMPLER: [Simplify; 6] = [
+const SIMPLER: [Simplify; 8] = [
     |cast| cast.latency = Duration::ZERO,
     |cast| cast.page_size = 1_000,
     |cast| cast.batch_count = 100,
     |cast| cast.retention = Duration::from_secs(86_400 * 90),
+    |cast| cast.judgement = Judgement::LaterEditWins,
     |cast| cast.devices.iter_mut().for_each(|device| device.skew = 0),
+    |cast| {
+        let devices = cast.devices.iter_mut();
+        devices.for_each(|device| device.reply = Reply::Accepts);
+    },
     |cast| {
         cast.devices
             .iter_mut()

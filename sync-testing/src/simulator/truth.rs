@@ -15,7 +15,7 @@ use sync_core::{
 
 use super::{
     network::Asked,
-    plan::Act,
+    plan::{Act, Judgement},
     seen::{Seen, TabId},
     snapshot::Snapshot,
 };
@@ -45,6 +45,8 @@ pub(crate) struct Truth {
     pub(crate) accounts: BTreeMap<usize, Account>,
     /// How long the server keeps verdicts.
     pub(crate) retention: Duration,
+    /// How concurrent edits end.
+    pub(crate) judgement: Option<Judgement>,
     /// Since when each device has known how long, of a scope.
     pub(crate) heard_retention: BTreeMap<(usize, Scope), Time>,
     /// The devices whose wall clock was set back: they cannot tell the age of what they sent.
@@ -298,7 +300,7 @@ impl History {
     fn decided(&mut self, sent: &sync_core::model::Mutation, verdict: &Verdict) {
         let Verdict::Applied {
             version: Some(version),
-            ..
+            record,
         } = verdict
         else {
             return;
@@ -313,7 +315,11 @@ impl History {
             // A delete of what was not there has appended nothing.
             return;
         }
-        scope.append(version.seq, sent.key.clone(), sent.op.payload().cloned());
+        let payload = match record {
+            Some(merged) => merged.payload.clone(),
+            None => sent.op.payload().cloned(),
+        };
+        scope.append(version.seq, sent.key.clone(), payload);
     }
 }
 

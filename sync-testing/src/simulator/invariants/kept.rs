@@ -25,6 +25,8 @@ type Side = Option<Payload>;
 pub(crate) struct Kept {
     /// What each mutation wrote when it was sent last.
     written: BTreeMap<MutationId, Side>,
+    /// What the server has made of those that it has merged with another's.
+    merged: BTreeMap<MutationId, Vec<Side>>,
     /// What the server has shown in answers to mutations that lost.
     shown: BTreeMap<MutationId, Vec<Side>>,
 }
@@ -45,9 +47,19 @@ impl Invariant for Kept {
                     let id = sent.mutation.id;
                     let wrote = sent.mutation.op.payload().cloned();
                     self.written.insert(id, wrote);
-                    if let Verdict::Conflict { theirs } = &answer.verdict {
-                        let shown = self.shown.entry(id).or_default();
-                        shown.push(theirs.payload.clone());
+                    match &answer.verdict {
+                        Verdict::Conflict { theirs } => {
+                            let shown = self.shown.entry(id).or_default();
+                            shown.push(theirs.payload.clone());
+                        }
+                        Verdict::Applied {
+                            record: Some(merged),
+                            ..
+                        } => {
+                            let made = self.merged.entry(id).or_default();
+                            made.push(merged.payload.clone());
+                        }
+                        _ => {}
                     }
                 }
                 Ok(())
@@ -88,14 +100,21 @@ impl Kept {
         let new = |conflict: &&Conflict| before.conflict(conflict.mutation_id).is_none();
         for conflict in after.conflicts.iter().filter(new) {
             self.sides(tab, conflict)?;
+            put_again(tab, conflict, before, after)?;
         }
         Ok(())
     }
 
     fn sides(&self, tab: TabId, conflict: &Conflict) -> Result<(), String> {
         let (id, key) = (conflict.mutation_id, &conflict.key);
+        // What was applied, and overwritten later, is named as the server had merged it.
+        let merged = self.merged.get(&id).into_iter().flatten();
+        let merged = merged.filter(|_| conflict.resolution == Resolution::Overwritten);
         let mine = self.written.get(&id);
-        if mine.is_some_and(|wrote| !same(wrote, &conflict.mine)) {
+        if mine.is_some_and(|_| {
+            let mut sides = mine.into_iter().chain(merged);
+            !sides.any(|side| same(side, &conflict.mine))
+        }) {
             return Err(format!(
                 "{tab}: the conflict of {id} of {key} names {:?} as the own edit, which was {mine:?}",
                 conflict.mine
@@ -113,6 +132,34 @@ impl Kept {
         }
         Ok(())
     }
+}
+
+/// What a conflict says was put again is in the outbox, as a new mutation.
+fn put_again(
+    tab: TabId,
+    conflict: &Conflict,
+    before: &Snapshot,
+    after: &Snapshot,
+) -> Result<(), String> {
+    let as_written = match conflict.resolution {
+        Resolution::Mine => true,
+        Resolution::Merged => false,
+        _ => return Ok(()),
+    };
+    let (id, key) = (conflict.mutation_id, &conflict.key);
+    let mut new = after
+        .entries_of(key)
+        .filter(|entry| before.entry(entry.mutation.id).is_none());
+    let is_there = new.any(|entry| {
+        let wrote = entry.mutation.op.payload().cloned();
+        !as_written || same(&wrote, &conflict.mine)
+    });
+    if is_there {
+        return Ok(());
+    }
+    Err(format!(
+        "{tab}: {id} of {key} has lost and was put again, says its conflict, and it was not"
+    ))
 }
 
 fn revoked(tab: TabId, call: StoreCall, before: &Snapshot, after: &Snapshot) -> Result<(), String> {

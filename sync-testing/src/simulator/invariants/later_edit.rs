@@ -1,4 +1,5 @@
-//! Of two edits that do not know of each other the later one wins, whatever the devices' clocks say.
+//! Of two edits that do not know of each other the later one wins, whatever the devices' clocks say; or the first one, where
+//! the server is set up so.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,7 @@ use sync_core::{
 };
 
 use super::{Invariant, overwrites::Overwrites};
-use crate::simulator::{network::Asked, seen::Seen, truth::Truth};
+use crate::simulator::{network::Asked, plan::Judgement, seen::Seen, truth::Truth};
 
 #[derive(Default)]
 pub(crate) struct LaterEdit {
@@ -81,6 +82,12 @@ impl LaterEdit {
         ) else {
             return Ok(());
         };
+        if winner != other && truth.judgement == Some(Judgement::FirstWins) {
+            return Err(format!(
+                "{} of {} has overwritten {loser}, which was first",
+                sent.id, sent.key
+            ));
+        }
         let jumped = |device: &usize| {
             truth.clock_set_back.contains(device) || truth.clock_set_forward.contains(device)
         };
@@ -111,6 +118,9 @@ impl LaterEdit {
         let Verdict::Conflict { .. } = verdict else {
             return Ok(());
         };
+        if truth.judgement == Some(Judgement::FirstWins) {
+            return Ok(());
+        }
         let records = truth.server.scopes.get(&sent.key.scope);
         let record = records.and_then(|scope| scope.records.get(&sent.key));
         // A record that is gone stays so, however late an edit of it comes.

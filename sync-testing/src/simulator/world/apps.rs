@@ -110,18 +110,19 @@ impl World {
             return;
         };
         let shown = shown.map(|record| record.payload);
-        // Time may have passed: another engine on the database, or the server, may have been quicker.
-        let same = match (&shown, wrote) {
-            (Some(shown), Some(wrote)) => shown.same_json(wrote),
+        let is_it = |payload: Option<&Payload>| match (payload, wrote) {
+            (Some(payload), Some(wrote)) => payload.same_json(wrote),
             (None, None) => true,
             _ => false,
         };
+        // Time may have passed: another engine on the database, or the server, may have been quicker, and what is
+        // pending now may be what the app has made of a conflict.
         let pending = device
             .disk
             .held()
             .entries_of(key)
-            .any(|entry| entry.is_pending());
-        if !same && pending {
+            .any(|entry| entry.is_pending() && is_it(entry.mutation.op.payload()));
+        if !is_it(shown.as_ref()) && pending {
             let what = format!(
                 "device {} has written {key} and reads something else",
                 device.number

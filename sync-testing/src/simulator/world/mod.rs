@@ -61,11 +61,12 @@ impl World {
         trace: bool,
     ) -> Self {
         let executor = Executor::new(plan.seed);
-        let recorder = Recorder::new(executor.clock.clone(), plan.cast.retention, trace);
+        let recorder = Recorder::new(executor.clock.clone(), &plan.cast, trace);
         let circumstances = Circumstances {
             seed: plan.seed,
             clock: Arc::new(executor.clock.clone()),
             retention: plan.cast.retention,
+            judgement: plan.cast.judgement,
             shaky: Shaky::default(),
         };
         let network = Network::new(

@@ -8,19 +8,19 @@ use std::{
 
 use async_trait::async_trait;
 use sync_core::{
-    model::{Account, Op, Page, RecordKey, Scope},
+    model::{Account, Op, Page, Payload, RecordKey, Scope},
     time::{Clock, Entropy},
     transport::{PullRequest, PushAnswer, PushRequest, TransportError},
 };
 use sync_server::{
     Server,
     access::{MemoryMembers, Role},
-    decide::{Rules, Validate},
+    decide::{Concurrent, ConflictPolicy, Merge, Rules, Validate},
     log::{Backup, MemoryLog, Retention},
 };
 
 use super::shaky::Shaky;
-use crate::simulator::executor::lock;
+use crate::simulator::{executor::lock, merge::beside, plan::Judgement};
 
 /// A server that histories are run against, as [`Simulation::against`](super::super::Simulation::against) takes it.
 ///
@@ -69,6 +69,8 @@ pub struct Circumstances {
     pub clock: Arc<dyn Clock>,
     /// How long it keeps tombstones and verdicts; its answers say so.
     pub retention: Duration,
+    /// How concurrent edits end at the project's own server.
+    pub(crate) judgement: Judgement,
     /// Where the project's own server falters; others need not.
     pub(crate) shaky: Shaky,
 }
@@ -101,7 +103,11 @@ impl Own {
         )
         .with_rules(Rules {
             retention: Retention::new(of.retention, of.retention),
-            ..Rules::default()
+            conflicts: match of.judgement {
+                Judgement::LaterEditWins => ConflictPolicy::LaterEditWins,
+                Judgement::FirstWins => ConflictPolicy::FirstWins,
+                Judgement::Merged => ConflictPolicy::Merge(Arc::new(Beside)),
+            },
         });
         let server = match of.seed % 3 {
             0 => server.with_validation(Arc::new(Picky)),
@@ -153,6 +159,16 @@ impl Backend for Own {
             self.log.restore(&backup);
             let _ = self.server.new_epoch().await;
         }
+    }
+}
+
+/// Keeps what the server holds beside what has come.
+#[derive(Debug)]
+struct Beside;
+
+impl Merge for Beside {
+    fn merge(&self, edits: &Concurrent<'_>) -> Option<Payload> {
+        beside(edits.incoming, edits.current)
     }
 }
 

@@ -9,32 +9,33 @@ mod http;
 
 use std::time::Duration;
 
-use sync_core::engine::{DriverState, SyncEngine};
+use sync_core::{
+    engine::{Driver, DriverState, SyncEngine},
+    transport::Transport,
+};
 use sync_http::{Credentials, HttpTransport};
-use sync_idb::IdbStore;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 use common::{
-    device::{device, server, tab},
+    device::{device, opened, server, settings, tab},
     fresh,
-    server::{Feed, eventually, feed},
+    server::{Counting, Feed, eventually, feed},
 };
 
 wasm_bindgen_test_configure!(run_in_service_worker);
 
+/// An engine as the handler of an event opens it: nobody runs its driver beyond that.
+async fn in_an_event(database: &str, transport: impl Transport + 'static) -> (SyncEngine, Driver) {
+    opened("alice", database, transport, settings()).await
+}
+
 #[wasm_bindgen_test]
 async fn an_engine_that_runs_for_the_length_of_an_event_pushes_what_waits() {
     let (database, scope) = (fresh("event"), fresh("baby"));
-    let store = IdbStore::open(&database).await.unwrap();
     let credentials = Credentials::new("alice", "alice-token");
     let transport = HttpTransport::builder(server(), credentials).build();
-    let (engine, mut driver) = SyncEngine::builder(store, transport.unwrap())
-        .account("alice")
-        .open()
-        .await
-        .unwrap();
-    let baby = engine.scope(&*scope);
-    baby.create(&feed("f1", 1)).await.unwrap();
+    let (engine, mut driver) = in_an_event(&database, transport.unwrap()).await;
+    engine.scope(&*scope).create(&feed("f1", 1)).await.unwrap();
     driver.run_until_idle(Duration::from_secs(5)).await;
     assert_eq!(engine.status().await.unwrap().counts.pending, 0);
     let elsewhere = device("alice").await;
@@ -52,16 +53,10 @@ async fn while_a_tab_leads_an_event_leaves_the_work_to_it() {
         leader.status().await.unwrap().driver == DriverState::Leading
     })
     .await;
-    let store = IdbStore::open(&database).await.unwrap();
-    // It could not send anything by itself.
-    let nowhere = HttpTransport::builder("http://127.0.0.1:1", Credentials::new("alice", "none"));
-    let (engine, mut driver) = SyncEngine::builder(store, nowhere.build().unwrap())
-        .account("alice")
-        .open()
-        .await
-        .unwrap();
-    let baby = engine.scope(&*scope);
-    baby.create(&feed("f1", 1)).await.unwrap();
+    let its_own = Counting::default();
+    its_own.set_down(true);
+    let (engine, mut driver) = in_an_event(&database, its_own.clone()).await;
+    engine.scope(&*scope).create(&feed("f1", 1)).await.unwrap();
     driver.run_until_idle(Duration::from_secs(5)).await;
     eventually("the tab has pushed it", async || {
         leader.status().await.unwrap().counts.pending == 0
@@ -69,5 +64,6 @@ async fn while_a_tab_leads_an_event_leaves_the_work_to_it() {
     .await;
     let seen = leader.scope(&*scope).list::<Feed>().await.unwrap();
     assert_eq!(seen, [feed("f1", 1)]);
+    assert_eq!((its_own.pushes(), its_own.pulls()), (0, 0));
     leader.shutdown().await;
 }

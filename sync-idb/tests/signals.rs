@@ -182,9 +182,21 @@ async fn a_browser_that_is_right_about_being_offline_stays_so() {
 async fn what_is_detached_hears_nothing() {
     let engine = settled(&Counting::default()).await;
     drop(Signals::attach(&engine));
-    of_window("pagehide");
+    // A listener that is still there is one that nothing stands behind any more, and fails.
+    let _watched = Changed::by(
+        "globalThis.thrown = [];
+         const note = event => { event.preventDefault(); globalThis.thrown.push(event.message) };
+         addEventListener('error', note);
+         return () => removeEventListener('error', note)",
+    );
+    for event in ["pagehide", "offline"] {
+        of_window(event);
+    }
+    of_document("freeze");
     millis(A_WHILE).await;
-    assert!(is_visible(&engine).await);
+    assert!(is_visible(&engine).await && is_online(&engine).await);
+    let thrown = run("return globalThis.thrown.join()");
+    assert_eq!(thrown.as_string().unwrap(), "");
     engine.shutdown().await;
 }
 

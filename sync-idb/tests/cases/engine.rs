@@ -12,7 +12,7 @@ use wasm_bindgen_test::wasm_bindgen_test;
 use crate::common::{
     browser::Changed,
     fresh,
-    server::{Counting, Feed, Paging, eventually, feed, running},
+    server::{Counting, Feed, Paging, eventually, feed, running, soon},
 };
 
 #[wasm_bindgen_test]
@@ -36,13 +36,14 @@ async fn a_live_list_grows_and_edits_are_taken_in_the_middle_of_a_first_sync() {
     let engine = running(&fresh("first"), Paging { pages, size }).await;
     let baby = engine.scope("baby");
     let mut live = baby.live::<Feed>();
-    assert_eq!(live.next().await.unwrap().unwrap().len(), 0);
+    let mut grown = async || soon("it grows", live.next()).await.unwrap().unwrap().len();
+    assert_eq!(grown().await, 0);
     let _active = baby.activate();
-    let mut shown = vec![live.next().await.unwrap().unwrap().len()];
+    let mut shown = vec![grown().await];
     baby.create(&feed("own", 120)).await.unwrap();
     let when_edited = baby.count::<Feed>().await.unwrap();
     while shown.last() < Some(&(pages * size + 1)) {
-        shown.push(live.next().await.unwrap().unwrap().len());
+        shown.push(grown().await);
     }
     assert!(when_edited < (pages * size) as u64, "{when_edited}");
     assert!(shown.len() > 3 && shown.is_sorted(), "{shown:?}");

@@ -6,7 +6,10 @@
 
 use std::time::Duration;
 
-use sync_core::engine::{EngineSettings, SyncEngine};
+use sync_core::{
+    engine::{Driver, EngineSettings, SyncEngine},
+    transport::Transport,
+};
 use sync_http::{Credentials, HttpTransport, TokenSource};
 use sync_idb::IdbStore;
 
@@ -42,15 +45,23 @@ pub(crate) async fn tab_with(
     settings: EngineSettings,
 ) -> SyncEngine {
     let transport = HttpTransport::builder(server(), tokens).build();
-    let store = IdbStore::open(database).await.unwrap();
-    let (engine, driver) = SyncEngine::builder(store, transport.unwrap())
-        .account(account)
-        .settings(settings)
-        .open()
-        .await
-        .unwrap();
+    let (engine, driver) = opened(account, database, transport.unwrap(), settings).await;
     wasm_bindgen_futures::spawn_local(driver.run());
     engine
+}
+
+/// An engine, and its driver, which does not run yet.
+pub(crate) async fn opened(
+    account: &str,
+    database: &str,
+    transport: impl Transport + 'static,
+    settings: EngineSettings,
+) -> (SyncEngine, Driver) {
+    let store = IdbStore::open(database).await.unwrap();
+    let builder = SyncEngine::builder(store, transport)
+        .account(account)
+        .settings(settings);
+    builder.open().await.unwrap()
 }
 
 pub(crate) async fn pushed(engine: &SyncEngine) {

@@ -1,12 +1,16 @@
 //! A server in the test's own page, which counts what it is asked.
 #![allow(dead_code, reason = "each test program needs some of it")]
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
 };
 
 use async_trait::async_trait;
+use futures::future::{Either, select};
 use sync_core::{
     engine::{EngineSettings, Entity, SyncEngine},
     model::{Change, ChangeOp, Page, Payload, Schema},
@@ -174,4 +178,12 @@ pub(crate) async fn eventually(what: &str, holds: impl AsyncFn() -> bool) {
         millis(10).await;
     }
     panic!("not within three seconds: {what}");
+}
+
+/// What comes of something that the engine does at once: a test that waits for it in vain fails, and holds no other up.
+pub(crate) async fn soon<T>(what: &str, awaited: impl Future<Output = T>) -> T {
+    match select(pin!(awaited), pin!(millis(3_000))).await {
+        Either::Left((output, _)) => output,
+        Either::Right(_) => panic!("not within three seconds: {what}"),
+    }
 }

@@ -15,7 +15,7 @@ use crate::common::{
     browser::{Changed, run},
     device::{device, pushed, settings, tab, tab_with},
     fresh,
-    server::{Feed, eventually, feed},
+    server::{Feed, eventually, feed, soon},
 };
 
 /// Notes what `fetch` is called with, and lets it go on.
@@ -98,7 +98,7 @@ async fn a_stranger_gets_nothing_of_a_scope_and_loses_nothing() {
         }
         false
     };
-    assert!(failed.await);
+    assert!(soon("it has failed", failed).await);
     assert_eq!(his.get("f1").await.unwrap(), None::<Feed>);
     assert_eq!(his.get("f2").await.unwrap(), Some(feed("f2", 2)));
     assert_eq!(bob.status().await.unwrap().counts.failed, 1);
@@ -165,7 +165,8 @@ async fn tabs_work_as_one() {
         .create(&feed("f1", 1))
         .await
         .unwrap();
-    assert_eq!(shown.next().await.unwrap().unwrap().len(), 1);
+    let grown = soon("it is shown", shown.next()).await;
+    assert_eq!(grown.unwrap().unwrap().len(), 1);
     pushed(&follower).await;
     let took = js_sys::Date::now() - began;
     assert!(

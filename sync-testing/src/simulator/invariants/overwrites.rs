@@ -12,6 +12,8 @@ pub(super) struct Overwrites {
     makers: BTreeMap<(Scope, u64), MutationId>,
     /// In whatever history: after a restore the answers are repeated.
     applied: BTreeSet<MutationId>,
+    /// Those that the server has merged with others.
+    merges: BTreeSet<MutationId>,
     restores: u64,
 }
 
@@ -31,12 +33,18 @@ impl Overwrites {
         let server = truth.server.scopes.get(&sent.key.scope)?;
         let made = server.log.get(&version.seq)?;
         // A delete of what was gone has made no change, and names the newest one there is.
-        if made.key != sent.key || made.payload.as_ref() != sent.op.payload() {
+        let mut numbers = server.applied.iter();
+        let is_anothers = numbers.any(|(id, seq)| *id != sent.id && *seq == version.seq);
+        if made.key != sent.key || is_anothers {
             return None;
+        }
+        let is_merge = made.payload.as_ref() != sent.op.payload();
+        if is_merge {
+            self.merges.insert(sent.id);
         }
         let place = (sent.key.scope.clone(), version.seq);
         let is_repeated = self.makers.insert(place, sent.id).is_some();
-        if !self.applied.insert(sent.id) || is_repeated {
+        if !self.applied.insert(sent.id) || is_repeated || is_merge {
             return None;
         }
         let mut earlier = server.log.range(..version.seq).rev();
@@ -49,6 +57,8 @@ impl Overwrites {
             let number = server.applied.get(&after);
             after == maker || number.is_some_and(|number| number >= seq)
         });
+        // Who has written on saw what was sent, and not what a merge made of it.
+        let follows = follows && !self.merges.contains(&maker);
         (!saw && !follows).then_some(maker)
     }
 }

@@ -58,8 +58,8 @@ async fn shape_of(handle: &Handle, wanted: &Rc<Shape>) -> Attempt<Option<Shape>>
         return Ok(None);
     }
     let tx = Tx::begin(&handle.database, &[schema::META], Mode::Read, wanted)?;
-    let (format, shape) = schema::read(&tx).await?;
-    tx.finish_reading();
+    let read = schema::read(&tx).await;
+    let (format, shape) = tx.finish_reading(read)?;
     schema::check_format(format)?;
     Ok(Some(shape))
 }

@@ -237,11 +237,10 @@ async fn attempt(
 ) -> Attempt<()> {
     let tx = connection.begin(over, mode).await?;
     let outcome = steps.take(&tx).await;
-    if mode == Mode::Read && outcome.is_ok() {
-        tx.finish_reading();
-        return outcome;
+    match mode {
+        Mode::Read => tx.finish_reading(outcome),
+        Mode::Relaxed | Mode::Strict => tx.finish(outcome).await,
     }
-    tx.finish(outcome).await
 }
 
 impl fmt::Debug for IdbStore {

@@ -38,9 +38,17 @@ pub(crate) struct Tx {
     inner: IdbTransaction,
     ended: Ended,
     shape: Rc<Shape>,
-    /// Chromium waits for ever for an upgrade that is committed explicitly within its own event.
-    is_upgrade: bool,
+    kind: Kind,
     is_over: bool,
+}
+
+/// What a transaction is for, as far as its end depends on it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Read,
+    Write,
+    /// Chromium waits for ever for an upgrade that is committed explicitly within its own event.
+    Upgrade,
 }
 
 impl Tx {
@@ -52,10 +60,10 @@ impl Tx {
         shape: &Rc<Shape>,
     ) -> Attempt<Self> {
         let names: Array = stores.iter().copied().map(JsValue::from_str).collect();
-        let (mode, durability) = match mode {
-            Mode::Read => ("readonly", "relaxed"),
-            Mode::Relaxed => ("readwrite", "relaxed"),
-            Mode::Strict => ("readwrite", "strict"),
+        let (kind, mode, durability) = match mode {
+            Mode::Read => (Kind::Read, "readonly", "relaxed"),
+            Mode::Relaxed => (Kind::Write, "readwrite", "relaxed"),
+            Mode::Strict => (Kind::Write, "readwrite", "strict"),
         };
         let options = Object::new();
         Reflect::set(&options, &"durability".into(), &durability.into())?;
@@ -65,20 +73,20 @@ impl Tx {
         let inner = begin
             .call3(database, &names, &mode.into(), &options)
             .map_err(|error| Failure::from(error).at_begin())?;
-        Ok(Self::of(inner.unchecked_into(), Rc::clone(shape), false))
+        Ok(Self::of(inner.unchecked_into(), Rc::clone(shape), kind))
     }
 
     /// The transaction that the browser has begun for an upgrade.
     pub(crate) fn of_upgrade(inner: IdbTransaction, shape: Rc<Shape>) -> Self {
-        Self::of(inner, shape, true)
+        Self::of(inner, shape, Kind::Upgrade)
     }
 
-    fn of(inner: IdbTransaction, shape: Rc<Shape>, is_upgrade: bool) -> Self {
+    fn of(inner: IdbTransaction, shape: Rc<Shape>, kind: Kind) -> Self {
         Self {
             ended: Ended::of(&inner),
             inner,
             shape,
-            is_upgrade,
+            kind,
             is_over: false,
         }
     }
@@ -183,11 +191,9 @@ impl Tx {
         self.is_over = true;
         match outcome {
             Ok(value) => {
-                if !self.is_upgrade {
-                    // Without it the browser looks around first for what may still come. One that has ended by itself,
-                    // or by an error, refuses: how it has ended is what counts.
-                    #[expect(deprecated, reason = "web_sys marks it so; the standard does not")]
-                    let _ = self.inner.commit();
+                if self.kind != Kind::Upgrade {
+                    // Without it the browser looks around first for what may still come.
+                    self.commit();
                 }
                 if (&mut self.ended).await {
                     return Ok(value);
@@ -200,18 +206,38 @@ impl Tx {
                 if committed && is_over {
                     tracing::warn!("a transaction was over before its call was");
                 }
-                Err(match (failure, self.inner.error()) {
-                    // It failed as a request of an aborted transaction does; why it was aborted says more.
-                    (failure, Some(reason)) if failure.is("AbortError") => reason.into(),
-                    (failure, _) => failure,
-                })
+                Err(self.explained(failure))
             }
         }
     }
 
-    /// Ends a transaction that has only read.
-    pub(crate) fn finish_reading(mut self) {
-        self.is_over = true;
+    /// Says that whoever only reads has made the last request. The transaction then ends when the browser has answered,
+    /// even if this page is frozen by then and hears nothing of it: otherwise it holds up whoever wants to write. One
+    /// that writes as well goes on.
+    pub(crate) fn asks_no_more(&self) {
+        if self.kind == Kind::Read {
+            self.commit();
+        }
+    }
+
+    /// Ends a transaction that has only read, and whose end changes nothing for anybody.
+    pub(crate) fn finish_reading<T>(mut self, outcome: Attempt<T>) -> Attempt<T> {
+        self.is_over = outcome.is_ok();
+        outcome.map_err(|failure| self.explained(failure))
+    }
+
+    fn commit(&self) {
+        // One that has ended by itself, or by an error, refuses: how it has ended is what counts.
+        #[expect(deprecated, reason = "web_sys marks it so; the standard does not")]
+        let _ = self.inner.commit();
+    }
+
+    /// A failure of a request. One of an aborted transaction is no more than that; why it was aborted says more.
+    fn explained(&self, failure: Failure) -> Failure {
+        match self.inner.error() {
+            Some(reason) if failure.is("AbortError") => reason.into(),
+            _ => failure,
+        }
     }
 
     /// Why the transaction was aborted.

@@ -140,25 +140,29 @@ async fn of_six_tabs_one_asks_the_server() {
     assert!(asked.iter().sum::<usize>() < 20, "{asked:?}");
 }
 
+/// A script for a worker whose thread stands still from the end of the turn in which it asks a certain thing of an object
+/// store, as in a frozen tab: whatever the browser would have to ask it, it does not answer.
+fn frozen_at(method: &str, is_meant: &str) -> String {
+    format!(
+        "const its = IDBObjectStore.prototype, {{ {method} }} = its, turn = new MessageChannel();
+         let frozen = false;
+         turn.port1.onmessage = () => {{
+             postMessage([answering]);
+             const until = Date.now() + 4000;
+             while (Date.now() < until);
+         }};
+         its.{method} = function (what, ...all) {{
+             if (!frozen && {is_meant}) turn.port2.postMessage(frozen = true);
+             return {method}.call(this, what, ...all);
+         }};"
+    )
+}
+
 #[wasm_bindgen_test]
 async fn a_tab_that_freezes_when_it_has_written_holds_nobody_up() {
     let database = fresh("frozen");
-    // From the end of the turn in which it has put the record, the worker's thread stands still, as in a frozen tab:
-    // whatever the browser would have to ask it, it does not answer.
-    let freezes = "
-        const its = IDBObjectStore.prototype, put = its.put, turn = new MessageChannel();
-        let frozen = false;
-        turn.port1.onmessage = () => {
-            postMessage([answering]);
-            const until = Date.now() + 4000;
-            while (Date.now() < until);
-        };
-        its.put = function (value, ...all) {
-            if (value.id === 'freeze' && !frozen) turn.port2.postMessage(frozen = true);
-            return put.call(this, value, ...all);
-        };";
     let (store, _) = leading(IdbStore::open(&database).await.unwrap()).await;
-    let frozen = Elsewhere::bare(&database, freezes).await;
+    let frozen = Elsewhere::bare(&database, &frozen_at("put", "what.id === 'freeze'")).await;
     frozen.create("freeze").await;
     let began = Date::now();
     store.enqueue(create("b", "2")).await.unwrap();
@@ -166,4 +170,16 @@ async fn a_tab_that_freezes_when_it_has_written_holds_nobody_up() {
     let took = Date::now() - began;
     assert!(took < 1_000.0, "{took} ms to write and read");
     assert_eq!(listed.len(), 2);
+}
+
+#[wasm_bindgen_test]
+async fn a_tab_that_freezes_when_it_has_asked_for_a_record_holds_nobody_up() {
+    let database = fresh("frozen");
+    let (store, _) = leading(IdbStore::open(&database).await.unwrap()).await;
+    let frozen = Elsewhere::bare(&database, &frozen_at("get", "what.includes('freeze')")).await;
+    frozen.read("freeze").await;
+    let began = Date::now();
+    store.enqueue(create("b", "2")).await.unwrap();
+    let took = Date::now() - began;
+    assert!(took < 1_000.0, "{took} ms to write");
 }

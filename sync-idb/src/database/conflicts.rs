@@ -63,8 +63,8 @@ pub(crate) async fn conflicts(tx: &Tx, scope: Option<&Scope>) -> Attempt<Vec<Con
         }
         None => tx.all(CONFLICTS, None, None)?,
     };
-    let found = found.await?;
-    values::items(found)
+    tx.asks_no_more();
+    values::items(found.await?)
         .map(|value| row(A_CONFLICT, &value))
         .collect()
 }
@@ -89,8 +89,9 @@ pub(crate) async fn acknowledge_conflicts(tx: &Tx, ids: &[MutationId]) -> Attemp
 
 /// Unsynced mutations of purged scopes, oldest first.
 pub(crate) async fn revoked(tx: &Tx) -> Attempt<Vec<Revoked>> {
-    let found = tx.all(REVOKED, None, None)?.await?;
-    values::items(found)
+    let found = tx.all(REVOKED, None, None)?;
+    tx.asks_no_more();
+    values::items(found.await?)
         .map(|value| row(A_REVOKED, &value))
         .collect()
 }

@@ -88,6 +88,7 @@ pub(crate) async fn lead(tx: &Tx, account: &Account) -> Attempt<Fence> {
 /// A scope's row, or a fresh one, with the settle counter.
 pub(crate) async fn scope(tx: &Tx, scope: &Scope) -> Attempt<(ScopeRow, Tick)> {
     let (meta, row) = (MetaReply::asked(tx)?, ScopeReply::asked(tx, scope)?);
+    tx.asks_no_more();
     let (meta, row) = (meta.row().await?, row.row().await?);
     let row = row.unwrap_or_else(|| ScopeRow::new(scope.clone(), meta.first_generation));
     Ok((row, meta.tick))
@@ -95,8 +96,10 @@ pub(crate) async fn scope(tx: &Tx, scope: &Scope) -> Attempt<(ScopeRow, Tick)> {
 
 /// All scopes, by name.
 pub(crate) async fn scopes(tx: &Tx) -> Attempt<Vec<ScopeRow>> {
+    let found = tx.all(SCOPES, None, None)?;
+    tx.asks_no_more();
     let mut rows = Vec::new();
-    for text in values::items(tx.all(SCOPES, None, None)?.await?) {
+    for text in values::items(found.await?) {
         rows.extend(values::decoded::<ScopeRow>(OF_SCOPE, &text)?);
     }
     // The browser's order is that of UTF-16.

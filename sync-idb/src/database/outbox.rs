@@ -146,6 +146,7 @@ pub(crate) async fn entries(tx: &Tx, filter: &EntryFilter) -> Attempt<Vec<Entry>
         (None, None, Some(EntryKind::Failed)) => tx.indexed(ENTRIES, index::FAILED, None, None)?,
         (None, None, _) => tx.all(ENTRIES, None, None)?,
     };
+    tx.asks_no_more();
     let mut entries = stored::all_of(found.await?)?;
     entries.retain(|entry| {
         let of_scope = |scope: &Scope| *scope == entry.mutation.key.scope;
@@ -169,6 +170,7 @@ pub(crate) async fn counts(tx: &Tx, scope: Option<&Scope>) -> Attempt<Counts> {
         let all = tx.count(ENTRIES, None)?;
         let pending = tx.count_indexed(ENTRIES, index::OUTBOX, None)?;
         let failed = tx.count_indexed(ENTRIES, index::FAILED, None)?;
+        tx.asks_no_more();
         let (all, pending, failed) = (all.await?, pending.await?, failed.await?);
         let (pending, failed) = (values::counted(&pending), values::counted(&failed));
         return Ok(Counts {
@@ -184,6 +186,7 @@ pub(crate) async fn counts(tx: &Tx, scope: Option<&Scope>) -> Attempt<Counts> {
     let pending = count(EntryKind::Pending)?;
     let failed = count(EntryKind::Failed)?;
     let acknowledged = count(EntryKind::Acknowledged)?;
+    tx.asks_no_more();
     Ok(Counts {
         pending: values::counted(&pending.await?),
         failed: values::counted(&failed.await?),

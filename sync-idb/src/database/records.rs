@@ -150,8 +150,9 @@ fn of_type(place: Place<'_>, scope: &Scope, entity_type: &EntityType) -> Attempt
 /// One record.
 pub(crate) async fn get(tx: &Tx, key: &RecordKey) -> Attempt<Option<RecordRow>> {
     let place = tx.place(&key.entity_type);
-    let found = tx.get(place.store, place.key(key))?.await?;
-    record_in(&found, &key.entity_type)
+    let found = tx.get(place.store, place.key(key))?;
+    tx.asks_no_more();
+    record_in(&found.await?, &key.entity_type)
 }
 
 /// The records of a scope and type, by id.
@@ -175,8 +176,11 @@ pub(crate) async fn list(tx: &Tx, request: &ListRequest) -> Attempt<Vec<RecordRo
     let mut left = limit.unwrap_or(u32::MAX);
     while left > 0 {
         let asked = left.min(PIECE);
-        let found = tx.all(place.store, Some(range), Some(asked))?.await?;
-        let mut piece = records_in(&found, entity_type)?;
+        let found = tx.all(place.store, Some(range), Some(asked))?;
+        if asked == left {
+            tx.asks_no_more();
+        }
+        let mut piece = records_in(&found.await?, entity_type)?;
         let got = u32::try_from(piece.len()).unwrap_or(u32::MAX);
         left -= got.min(left);
         rows.append(&mut piece);
@@ -197,12 +201,19 @@ pub(crate) async fn count(
     if let Some(entity_type) = entity_type {
         let place = tx.place(entity_type);
         let range = of_type(place, scope, entity_type)?;
-        return Ok(values::counted(&tx.count(place.store, Some(range))?.await?));
+        let counted = tx.count(place.store, Some(range))?;
+        tx.asks_no_more();
+        return Ok(values::counted(&counted.await?));
     }
-    let mut total = 0;
+    let mut counts = Vec::new();
     for place in tx.places() {
         let range = keys::within(&[scope.as_str()])?;
-        total += values::counted(&tx.count(place.store, Some(range))?.await?);
+        counts.push(tx.count(place.store, Some(range))?);
+    }
+    tx.asks_no_more();
+    let mut total = 0;
+    for counted in counts {
+        total += values::counted(&counted.await?);
     }
     Ok(total)
 }
@@ -230,6 +241,7 @@ pub(crate) async fn query(
         }
         failure
     })?;
+    tx.asks_no_more();
     records_in(&found.await?, entity_type)
 }
 

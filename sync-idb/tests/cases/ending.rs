@@ -217,7 +217,8 @@ async fn the_puts_of_a_page_are_not_awaited_one_by_one() {
     store.apply(request).await.unwrap();
     drop(seen);
     let awaited = run("return globalThis.awaited").as_f64().unwrap();
-    assert!(awaited < 20.0, "{awaited} requests were awaited");
+    // A piece that takes long ends early, after 25 records at the least.
+    assert!(awaited < 100.0, "{awaited} requests were awaited");
     assert_eq!(list(&store).await.len(), 2_000);
 }
 

@@ -11,7 +11,7 @@ use futures::StreamExt;
 use js_sys::{Array, Function, Promise, Reflect};
 use sync_core::{
     engine::{Activation, DriverState, Event, SyncEngine},
-    store::Outbox,
+    store::{Outbox, Records},
 };
 use sync_http::Credentials;
 use sync_idb::IdbStore;
@@ -22,6 +22,7 @@ use super::{
     browser::run,
     create,
     device::{settings, tab_with},
+    key,
     server::{Feed, eventually, feed},
 };
 
@@ -115,6 +116,10 @@ impl Bare {
     pub async fn create(&self, id: String) {
         self.0.enqueue(create(&id, "{}")).await.unwrap();
     }
+
+    pub async fn read(&self, id: String) {
+        self.0.get(key(&id)).await.unwrap();
+    }
 }
 
 /// The engine, from outside. Its worker is killed when this is dropped.
@@ -188,6 +193,10 @@ impl Elsewhere {
 
     pub(crate) async fn create(&self, id: &str) {
         self.ask(&["create", id]).await;
+    }
+
+    pub(crate) async fn read(&self, id: &str) {
+        self.ask(&["read", id]).await;
     }
 
     pub(crate) async fn count(&self) -> usize {

@@ -2,7 +2,7 @@
 
 mod refusals;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use futures::StreamExt;
 use js_sys::{Array, Reflect};
@@ -84,9 +84,13 @@ async fn two_edits_of_a_record_end_in_one_on_both_devices_and_the_loser_is_told(
 #[wasm_bindgen_test]
 async fn a_stranger_gets_nothing_of_a_scope_and_loses_nothing() {
     let scope = fresh("baby");
-    let (alice, bob) = (device("alice").await, device("bob").await);
+    let alice = device("alice").await;
     alice.scope(&*scope).create(&feed("f1", 1)).await.unwrap();
     pushed(&alice).await;
+    let mut settings = settings();
+    settings.scheduler.confirm_after = Duration::from_millis(300);
+    let credentials = Credentials::new("bob", "bob-token");
+    let bob = tab_with("bob", &fresh("bob"), credentials, settings).await;
     let mut events = bob.events();
     let his = bob.scope(&*scope);
     his.create(&feed("f2", 2)).await.unwrap();

@@ -1,7 +1,7 @@
 //! Applying a page: pulled changes move bases, and the overlay is folded over them again.
 
 use super::{
-    confirm::{leave, leave_drained, leave_up_to},
+    confirm::{carries_later, leave, leave_drained, leave_up_to},
     rows::{Loaded, Stack, Work, Writes, check_fence},
     sweep::forget_gone_base,
 };
@@ -231,13 +231,15 @@ fn rebase(
         .iter()
         .filter(|mark| Some(&mark.account) == account)
         .map(|mark| mark.mutation_id);
+    let version = scope.version_of(change.seq, scope.generation);
     for id in change.mutation_id.into_iter().chain(overwritten) {
-        if let Some(at) = stack.position(id) {
-            let own = stack.entries()[at].seq;
-            leave(stack, own, stamped, confirmed);
+        let at = stack.position(id);
+        if let Some(own) = at.map(|at| &stack.entries()[at])
+            && !carries_later(own, version.as_ref())
+        {
+            leave(stack, own.seq, stamped, confirmed);
         }
     }
-    let version = scope.version_of(change.seq, scope.generation);
     leave_up_to(stack, version.as_ref(), stamped, confirmed);
 }
 

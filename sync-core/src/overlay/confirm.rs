@@ -71,6 +71,14 @@ pub(super) fn pulled_past(stack: &Stack, scope: &ScopeRow, version: &Version) ->
         || at_least(scope.version_of(scope.drained, scope.generation))
 }
 
+/// Whether an answer has brought a later state of an entry's record than this version.
+pub(super) fn carries_later(entry: &Entry, version: Option<&Version>) -> bool {
+    let (Some(shown), Some(version)) = (shown_version(entry), version) else {
+        return false;
+    };
+    shown > version
+}
+
 /// The version at which an acknowledged entry is contained in a change of its record.
 fn shown_version(entry: &Entry) -> Option<&Version> {
     let EntryState::Acknowledged(ack) = &entry.state else {

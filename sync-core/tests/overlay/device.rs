@@ -223,6 +223,13 @@ impl Device {
         self.answer(id, Verdict::Applied { version, record })
     }
 
+    /// The server repeats the verdict of an edit that it has merged as `seq`, with the record as it is by now.
+    pub(crate) fn merged_before(&mut self, id: MutationId, seq: u64, now: (&str, u64)) {
+        let record = Some(server_record(Some(now.0), now.1));
+        let version = server_record(None, seq).version;
+        self.answer(id, Verdict::Applied { version, record });
+    }
+
     pub(crate) fn conflict(
         &mut self,
         id: MutationId,

@@ -56,6 +56,29 @@ fn the_echo_of_an_acknowledged_edit_does_not_hide_a_later_acknowledged_one() {
 }
 
 #[test]
+fn the_echo_of_a_merged_edit_does_not_hide_the_newer_record_that_its_answer_carried() {
+    let mut device = Device::with(&[("a", "one", 3)], 3);
+    let edit = device.update("a", "mine");
+    device.send();
+    device.merged_before(edit, 5, ("theirs", 9));
+    assert_eq!(device.view("a").as_deref(), Some("theirs"));
+    // These pages were read before the answer was given.
+    device
+        .page()
+        .put("a", "ours", 5)
+        .made_by(edit)
+        .more()
+        .apply();
+    assert_eq!(device.view("a").as_deref(), Some("theirs"));
+    let page = device.page().put("a", "others", 7);
+    page.overwrote(edit, "me", 7).more().apply();
+    assert_eq!(device.view("a").as_deref(), Some("theirs"));
+    device.page().put("a", "theirs", 9).apply();
+    assert_eq!(device.view("a").as_deref(), Some("theirs"));
+    assert_eq!(device.entries(), []);
+}
+
+#[test]
 fn an_edit_whose_answer_is_missing_does_not_cover_a_later_one_that_was_applied() {
     let mut device = Device::with(&[("a", "one", 3)], 3);
     let first = device.update("a", "two");

@@ -77,6 +77,8 @@ const BROWSER: Stage = Stage {
         }),
         Step::many("browser cases", |p| wasm::browser::test(p, &Tests::Cases)),
         Step::many("end to end", |p| wasm::browser::test(p, &Tests::EndToEnd)),
+        Step::one("lints of the hooks", wasm::browser::lint_frontends),
+        Step::many("hooks of frontends", wasm::browser::test_frontends),
         Step::one("lints of the demo", |p| wasm::browser::lint(p, "web")),
         Step::many("tests of the demo", wasm::web::test),
     ],

@@ -1,16 +1,14 @@
 //! What wants a decision of the user: edits that were refused, conflicts, and edits of babies that are shared no more.
 
 use leptos::{prelude::*, task::spawn_local};
+use leptos_hooks::{use_engine, use_reread};
 use sync_core::{
     engine::{EngineError, Entity, SyncEngine},
     model::{Mutation, Op, Payload, RecordKey, Schema},
     store::{Conflict, Entry, EntryFilter, EntryKind, EntryState, Resolution, Revoked},
 };
 
-use crate::{
-    glue::{self, use_engine},
-    records::{Entry as _, Feed, Nappy, Sleep},
-};
+use crate::records::{Entry as _, Feed, Nappy, Sleep};
 
 /// Everything that wants a decision, as it was last read.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,7 +34,7 @@ async fn read(engine: SyncEngine) -> Open {
 #[component]
 pub(crate) fn Attention() -> impl IntoView {
     let engine = use_engine();
-    let open = glue::reread(&engine, read);
+    let open = use_reread(&engine, read);
     let (error, set_error) = signal(None::<String>);
     let engine = StoredValue::new(engine);
     let decide = Decide { engine, set_error };

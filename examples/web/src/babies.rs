@@ -1,13 +1,13 @@
 //! The babies of an account: choosing one, adding one, and sharing it.
 
 use leptos::{ev::SubmitEvent, prelude::*, task::spawn_local};
+use leptos_hooks::{Row, use_engine, use_live};
 use uuid::Uuid;
 
 use crate::{
     device::{Device, home},
     diary::Diary,
     families::Families,
-    glue::{self, Row, use_engine},
     memory::{self, remember, remembered},
     records::{Baby, Feed, Link, Nappy, Sleep},
 };
@@ -18,7 +18,7 @@ const BABY: &str = "baby";
 #[component]
 pub(crate) fn Babies() -> impl IntoView {
     let engine = use_engine();
-    let links = glue::live::<Link>(&home(&engine));
+    let links = use_live::<Link>(&home(&engine));
     let (chosen, choose) = signal(remembered(memory::BABY));
     Effect::new(move |_| remember(memory::BABY, chosen.get().as_deref()));
     let ids = Memo::new(move |_| {
@@ -61,7 +61,7 @@ fn Choice(
     let scope = use_engine().scope(id.as_str());
     let active = StoredValue::new(scope.activate());
     on_cleanup(move || active.dispose());
-    let baby = glue::live::<Baby>(&scope);
+    let baby = use_live::<Baby>(&scope);
     let this = id.clone();
     view! {
         <button
@@ -131,7 +131,7 @@ fn AddBaby(choose: WriteSignal<Option<String>>) -> impl IntoView {
 #[component]
 fn Chosen(id: String) -> impl IntoView {
     let scope = use_engine().scope(id.as_str());
-    let baby = glue::live::<Baby>(&scope);
+    let baby = use_live::<Baby>(&scope);
     view! {
         <article class="baby">
             <h2>{move || name_of(&baby.get())}</h2>

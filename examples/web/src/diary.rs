@@ -1,11 +1,11 @@
 //! The entries of one type: a list that follows the database, and a form that adds to it or corrects it.
 
 use leptos::{ev::SubmitEvent, html::Input, prelude::*, task::spawn_local};
+use leptos_hooks::{Row, use_live};
 use sync_core::engine::ScopeHandle;
 use uuid::Uuid;
 
 use crate::{
-    glue::{self, Row},
     records::{Detail, Entry},
     time::{now_for_form, shown},
 };
@@ -84,7 +84,7 @@ pub(crate) fn Diary<T: Entry>(
     scope: ScopeHandle,
     #[prop(optional)] _of: std::marker::PhantomData<T>,
 ) -> impl IntoView {
-    let rows = glue::live::<T>(&scope);
+    let rows = use_live::<T>(&scope);
     let newest_first = Memo::new(move |_| {
         let mut rows = rows.get();
         let at = |row: &Row<T>| {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use leptos::{prelude::*, task::spawn_local};
+use leptos_hooks::{follow, use_engine};
 use serde::Deserialize;
 use sync_core::engine::{Event, SyncEngine};
 use wasm_bindgen::{JsCast, JsValue};
@@ -11,7 +12,6 @@ use wasm_bindgen_futures::JsFuture;
 
 use crate::{
     device::{Device, home, origin},
-    glue::{self, use_engine},
     records::Link,
 };
 
@@ -79,7 +79,7 @@ pub(crate) fn provide() {
     });
     let active = StoredValue::new(own.activate());
     on_cleanup(move || active.dispose());
-    glue::follow(engine.events(), move |event| match event {
+    follow(engine.events(), move |event| match event {
         Ok(Event::Synced { scope }) if scope == *own.scope() => {
             let device = device.clone();
             spawn_local(async move {

@@ -2,6 +2,7 @@
 
 use idb::{Factory, TransactionMode};
 use leptos::prelude::*;
+use leptos_hooks::{use_engine, use_reread};
 use sync_core::{
     engine::SyncEngine,
     store::{CursorStore, Entry, EntryFilter, EntryState},
@@ -10,7 +11,6 @@ use sync_idb::IdbStore;
 
 use crate::{
     device::{Device, database},
-    glue::{self, use_engine},
     time::clock,
 };
 
@@ -38,7 +38,7 @@ pub(crate) fn Inspector() -> impl IntoView {
 fn Panel() -> impl IntoView {
     let engine = use_engine();
     let Device { store, switch, .. } = expect_context();
-    let seen = glue::reread(&engine, move |engine| read(engine, store.clone()));
+    let seen = use_reread(&engine, move |engine| read(engine, store.clone()));
     let requests = Memo::new(move |_| switch.requests());
     view! {
         <h3>"Overlay"</h3>

@@ -1,11 +1,11 @@
 //! Logging in as one of the demo's accounts, and out again.
 
 use leptos::{prelude::*, task::spawn_local};
+use leptos_hooks::use_engine;
 use sync_core::engine::SyncEngine;
 
 use crate::{
     device::database,
-    glue::use_engine,
     memory::{ACCOUNT, remember},
 };
 

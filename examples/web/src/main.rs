@@ -17,8 +17,6 @@ mod diary;
 #[cfg(target_arch = "wasm32")]
 mod families;
 #[cfg(target_arch = "wasm32")]
-mod glue;
-#[cfg(target_arch = "wasm32")]
 mod inspector;
 #[cfg(target_arch = "wasm32")]
 mod login;

@@ -1,18 +1,15 @@
 //! How the engine stands: online or not, what waits, when it last synced, what went wrong.
 
 use leptos::{prelude::*, task::spawn_local};
+use leptos_hooks::{use_engine, use_status};
 use sync_core::engine::{DriverState, Status};
 
-use crate::{
-    device::Device,
-    glue::{self, use_engine},
-    time::clock,
-};
+use crate::{device::Device, time::clock};
 
 #[component]
 pub(crate) fn StatusBar() -> impl IntoView {
     let engine = use_engine();
-    let status = glue::status(&engine);
+    let status = use_status(&engine);
     // Each is its own memo, so that a screen reader hears what has changed, and nothing at every poll.
     let now = Memo::new(move |_| status.with(|status| status.as_ref().map(sentence)));
     let synced = Memo::new(move |_| status.with(|status| status.as_ref()?.last_synced.map(clock)));

@@ -120,6 +120,23 @@ pub(crate) fn test(project: &Project, tests: &Tests) -> Result<Tally> {
     })
 }
 
+/// The hooks for frontends, each a package of its own.
+const FRONTENDS: [&str; 2] = ["leptos-hooks", "yew-hooks"];
+
+/// Lints the hooks for frontends.
+pub(crate) fn lint_frontends(project: &Project) -> Result {
+    FRONTENDS
+        .iter()
+        .try_for_each(|package| lint(project, package))
+}
+
+/// Runs the tests of the hooks for frontends in a browser.
+pub(crate) fn test_frontends(project: &Project) -> Result<Tally> {
+    let words = FRONTENDS.map(|package| format!("--package {package}"));
+    let words = format!("test {} --tests --no-fail-fast", words.join(" "));
+    run_tests(in_browser(&mut cargo(project, &toolchain()?, &words))?)
+}
+
 /// Runs the benchmarks; their lines are among what they print.
 pub(crate) fn bench(project: &Project) -> Result {
     let words = "test --package browser-benches --release --test browser -- --nocapture";

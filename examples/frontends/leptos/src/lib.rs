@@ -1,6 +1,10 @@
 //! Where the engine's streams become signals: all that a Leptos app needs to know about both.
 //!
-//! Each function belongs to the component that calls it: when that is taken down, its stream is dropped.
+//! Each function belongs to the component that calls it: when that is taken down, its stream is dropped. An app gives the
+//! engine to all of its components with `provide_context(engine)`; [`notes`] has a component that uses the rest.
+#![cfg(target_arch = "wasm32")]
+
+pub mod notes;
 
 use futures::{Stream, StreamExt, future::abortable, stream::select};
 use leptos::{prelude::*, task::spawn_local};
@@ -8,17 +12,17 @@ use sync_core::engine::{Entity, Item, ScopeHandle, Status, SyncEngine};
 
 /// An entry of a live list, as views keep it.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Row<T> {
+pub struct Row<T> {
     /// The record's id.
-    pub(crate) id: String,
+    pub id: String,
     /// Its value, or why it cannot be read.
-    pub(crate) value: Result<T, String>,
+    pub value: Result<T, String>,
     /// Whether an edit of it waits for the server.
-    pub(crate) pending: bool,
+    pub pending: bool,
     /// Whether an edit of it was set aside.
-    pub(crate) failed: bool,
+    pub failed: bool,
     /// Whether somebody else edited it at the same time.
-    pub(crate) conflict: bool,
+    pub conflict: bool,
 }
 
 impl<T> From<Item<T>> for Row<T> {
@@ -34,12 +38,17 @@ impl<T> From<Item<T>> for Row<T> {
 }
 
 /// The engine of this page.
-pub(crate) fn use_engine() -> SyncEngine {
+///
+/// # Panics
+/// Where no component above has provided one.
+#[must_use]
+pub fn use_engine() -> SyncEngine {
     expect_context()
 }
 
 /// The records of a type in a scope, as they are now and from now on.
-pub(crate) fn live<T>(scope: &ScopeHandle) -> ReadSignal<Vec<Row<T>>>
+#[must_use]
+pub fn use_live<T>(scope: &ScopeHandle) -> ReadSignal<Vec<Row<T>>>
 where
     T: Entity + Clone + Sync + Unpin,
 {
@@ -54,7 +63,8 @@ where
 }
 
 /// How the engine stands, as it changes.
-pub(crate) fn status(engine: &SyncEngine) -> ReadSignal<Option<Status>> {
+#[must_use]
+pub fn use_status(engine: &SyncEngine) -> ReadSignal<Option<Status>> {
     let (status, set_status) = signal(None);
     follow(engine.watch_status(), move |now| {
         if let Ok(now) = now {
@@ -66,7 +76,7 @@ pub(crate) fn status(engine: &SyncEngine) -> ReadSignal<Option<Status>> {
 
 /// Something that is read again whenever the engine has done anything; what has not changed is not set again, so that
 /// nothing is redrawn under the user's finger.
-pub(crate) fn reread<T>(
+pub fn use_reread<T>(
     engine: &SyncEngine,
     read: impl AsyncFn(SyncEngine) -> T + 'static,
 ) -> ReadSignal<T>
@@ -93,7 +103,7 @@ where
 }
 
 /// Hands each item of a stream to a function.
-pub(crate) fn follow<S>(stream: S, mut then: impl FnMut(S::Item) + 'static)
+pub fn follow<S>(stream: S, mut then: impl FnMut(S::Item) + 'static)
 where
     S: Stream + 'static,
 {

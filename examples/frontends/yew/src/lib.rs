@@ -1,0 +1,99 @@
+//! Where the engine's streams become state: all that a Yew app needs to know about both.
+//!
+//! Each hook belongs to the component that calls it: when that is unmounted, its stream is dropped. An app gives the engine to
+//! all of its components with a [`Provided`] context; [`notes`] has a component that uses the rest.
+#![cfg(target_arch = "wasm32")]
+
+pub mod notes;
+
+use std::rc::Rc;
+
+use futures::{Stream, StreamExt, future::abortable};
+use sync_core::engine::{Entity, Item, Status, SyncEngine};
+use yew::{platform::spawn_local, prelude::*};
+
+/// The engine as a context: `<ContextProvider<Provided> context={Provided(engine)}>`.
+#[derive(Clone, Debug)]
+pub struct Provided(pub SyncEngine);
+
+impl PartialEq for Provided {
+    /// A page has one engine: that components below are given it again changes nothing for them.
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+/// The engine of this page.
+///
+/// # Panics
+/// Where no component above has provided one.
+#[hook]
+#[expect(
+    clippy::expect_used,
+    reason = "a page without an engine is a mistake of its author"
+)]
+pub fn use_engine() -> SyncEngine {
+    let provided = use_context::<Provided>();
+    provided.expect("a component above provides the engine").0
+}
+
+/// Makes a scope active for as long as the component is mounted: it is pulled now, and polled.
+#[hook]
+pub fn use_active(scope: &AttrValue) {
+    let engine = use_engine();
+    use_effect_with(scope.clone(), move |scope| {
+        let active = engine.scope(scope.as_str()).activate();
+        move || drop(active)
+    });
+}
+
+/// The records of a type in a scope, as they are now and from now on.
+#[hook]
+pub fn use_live<T: Entity + Unpin>(scope: &AttrValue) -> Rc<Vec<Item<T>>> {
+    let engine = use_engine();
+    let items = use_state(Rc::<Vec<Item<T>>>::default);
+    let set = items.setter();
+    use_effect_with(scope.clone(), move |scope| {
+        follow(engine.scope(scope.as_str()).live::<T>(), move |items| {
+            // A store that cannot be read says so in the status; what was shown stays.
+            if let Ok(items) = items {
+                set.set(Rc::new(items));
+            }
+        })
+    });
+    Rc::clone(&items)
+}
+
+/// How the engine stands, as it changes.
+#[hook]
+pub fn use_status() -> Option<Status> {
+    let engine = use_engine();
+    let status = use_state(|| None);
+    let set = status.setter();
+    use_effect_with((), move |()| {
+        follow(engine.watch_status(), move |now| {
+            if let Ok(now) = now {
+                set.set(Some(now));
+            }
+        })
+    });
+    (*status).clone()
+}
+
+/// Hands each item of a stream to a function, until what it returns is called.
+fn follow<S>(stream: S, mut then: impl FnMut(S::Item) + 'static) -> impl FnOnce() + 'static
+where
+    S: Stream + 'static,
+{
+    let mut stream = Box::pin(stream);
+    let (future, handle) = abortable(async move {
+        while let Some(item) = stream.next().await {
+            then(item);
+        }
+    });
+    spawn_local(async move {
+        // That it was stopped is what was asked for.
+        let _ = future.await;
+    });
+    move || handle.abort()
+}

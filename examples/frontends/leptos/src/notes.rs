@@ -58,7 +58,8 @@ pub fn Notes(
             <button>"Add"</button>
         </form>
         <ul>
-            <For each=move || rows.get() key=|row| row.id.clone() + &format!("{row:?}") children=note/>
+            // A row with the same key is not drawn again: it is all that is shown of it.
+            <For each=move || rows.get() key=|row| format!("{row:?}") children=note/>
         </ul>
     }
 }

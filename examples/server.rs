@@ -105,7 +105,12 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         cors: Cors::Any,
         ..RouterSettings::default()
     };
-    let listener = TcpListener::bind(&arguments.listen).await?;
+    let listener = TcpListener::bind(&arguments.listen)
+        .await
+        .map_err(|error| {
+            let listen = &arguments.listen;
+            format!("{listen} cannot be listened at: {error}; choose another address with --listen")
+        })?;
     println!(
         "{} is served at http://{}; ctrl-c ends it",
         arguments.file,

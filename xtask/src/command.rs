@@ -14,6 +14,18 @@ pub(crate) fn run(command: &mut Command) -> Result {
     check(start(command)?.wait()?)
 }
 
+/// Ends as the command: where the system can, this process becomes it, so that ctrl-c has but one to end.
+pub(crate) fn become_it(command: &mut Command) -> Result {
+    #[cfg(unix)]
+    {
+        print_command(command);
+        let error = std::os::unix::process::CommandExt::exec(command.stdin(Stdio::null()));
+        Err(format!("{}: {error}", program(command)).into())
+    }
+    #[cfg(not(unix))]
+    run(command)
+}
+
 /// Runs the command and returns what it printed on its standard output.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     print_command(command);

@@ -34,7 +34,7 @@ usage: cargo xtask test [--only STAGE] [--deny-skips]
        cargo xtask mutants --check
        cargo xtask size
        cargo xtask bench browser
-       cargo xtask web [--check]
+       cargo xtask web [--check | --listen ADDRESS]
 
   test            install what is missing, run every stage, end with the totals
     --only STAGE  run this stage alone
@@ -49,7 +49,8 @@ usage: cargo xtask test [--only STAGE] [--deny-skips]
   size            what does the engine add to a web page, by crate? Too much fails
   bench browser   the benchmarks that need a browser; the others are run by `cargo bench`
   web             build the demo and serve it until ctrl-c
-    --check       build it only";
+    --check       build it only
+    --listen      where to serve it (127.0.0.1:8080); port 0 is any free one";
 
 enum Task {
     Test {
@@ -66,8 +67,9 @@ enum Task {
     CheckMutants,
     Size,
     BenchBrowser,
+    BuildWeb,
     Web {
-        serve: bool,
+        listen: Option<String>,
     },
     Help,
 }
@@ -95,7 +97,8 @@ fn main() -> ExitCode {
         Task::CheckMutants => succeeded(mutants::check(&Project::find())),
         Task::Size => succeeded(size(&Project::find())),
         Task::BenchBrowser => succeeded(bench_browser(&Project::find())),
-        Task::Web { serve } => succeeded(web(&Project::find(), serve)),
+        Task::BuildWeb => succeeded(build_web(&Project::find())),
+        Task::Web { listen } => succeeded(web(&Project::find(), listen.as_deref())),
         Task::Help => {
             println!("{USAGE}");
             true
@@ -125,13 +128,14 @@ fn size(project: &Project) -> Result {
     wasm::size::measure(project)
 }
 
-fn web(project: &Project, serve: bool) -> Result {
+fn build_web(project: &Project) -> Result {
     setup::install(&[setup::WASM_TARGET, setup::WASM_BINDGEN])?;
-    if serve {
-        wasm::web::serve(project)
-    } else {
-        wasm::web::build(project).map(drop)
-    }
+    wasm::web::build(project).map(drop)
+}
+
+fn web(project: &Project, listen: Option<&str>) -> Result {
+    setup::install(&[setup::WASM_TARGET, setup::WASM_BINDGEN])?;
+    wasm::web::serve(project, listen)
 }
 
 fn parse(mut args: impl Iterator<Item = String>) -> Result<Task> {
@@ -151,13 +155,20 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Task> {
             (Some("browser"), None) => Ok(Task::BenchBrowser),
             _ => Err("`bench` takes the word `browser`".into()),
         },
-        Some("web") => match (args.next().as_deref(), args.next()) {
-            (None, _) => Ok(Task::Web { serve: true }),
-            (Some("--check"), None) => Ok(Task::Web { serve: false }),
-            _ => Err("`web` takes no more than `--check`".into()),
-        },
+        Some("web") => parse_web(args),
         Some("help" | "--help" | "-h") | None => Ok(Task::Help),
         Some(task) => Err(format!("there is no task `{task}`").into()),
+    }
+}
+
+fn parse_web(args: impl Iterator<Item = String>) -> Result<Task> {
+    // Two dashes before what is handed on are a habit of cargo's users.
+    let mut args = args.skip_while(|arg| arg == "--");
+    match (args.next().as_deref(), args.next(), args.next()) {
+        (None, ..) => Ok(Task::Web { listen: None }),
+        (Some("--check"), None, _) => Ok(Task::BuildWeb),
+        (Some("--listen"), listen @ Some(_), None) => Ok(Task::Web { listen }),
+        _ => Err("`web` takes `--check`, or `--listen` and an address".into()),
     }
 }
 
@@ -252,6 +263,16 @@ mod tests {
     }
 
     #[test]
+    fn the_demo_is_served_at_the_address_that_is_given() {
+        for words in ["web --listen 127.0.0.1:0", "web -- --listen 127.0.0.1:0"] {
+            let Ok(Task::Web { listen }) = parse_words(words) else {
+                panic!("`{words}` serves the demo");
+            };
+            assert_eq!(listen.as_deref(), Some("127.0.0.1:0"));
+        }
+    }
+
+    #[test]
     fn a_misspelt_argument_is_an_error() {
         for words in [
             "tset",
@@ -264,6 +285,9 @@ mod tests {
             "bench firefox",
             "web --chekc",
             "web --check twice",
+            "web --listen",
+            "web --listen here there",
+            "web --listen here --check",
             "mutants --olny poison",
             "mutants --only",
             "mutants --seeds many",

@@ -5,6 +5,7 @@ mod feed;
 mod own;
 mod refusal;
 mod serve;
+mod under_way;
 
 use std::{sync::Arc, time::Instant};
 

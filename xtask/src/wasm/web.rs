@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::{TARGET, bindgen, browser};
 use crate::Result;
-use crate::command::{run, run_tests};
+use crate::command::{become_it, run, run_tests};
 use crate::project::Project;
 use crate::tally::Tally;
 
@@ -24,14 +24,17 @@ pub(crate) fn build(project: &Project) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Builds the page and its server, and serves until ctrl-c.
-pub(crate) fn serve(project: &Project) -> Result {
+/// Builds the page and its server, and serves until ctrl-c; at the server's usual address, if none is given.
+pub(crate) fn serve(project: &Project, listen: Option<&str>) -> Result {
     let pages = build(project)?;
     run(&mut project.cargo("build --package web-server"))?;
     let mut server = Command::new(project.target.join("debug/web-server"));
     let files = project.target.join("wasm/web-files");
     server.arg("--pages").arg(pages).arg("--files").arg(files);
-    run(&mut server)
+    if let Some(address) = listen {
+        server.args(["--listen", address]);
+    }
+    become_it(&mut server)
 }
 
 /// Drives the page in a browser, as two people with a profile each; its pictures are left beside the build.

@@ -7,6 +7,7 @@
 //! alice, bob and carol have accounts; ACCOUNT-token is the token of each.
 
 mod families;
+mod listening;
 mod plausible;
 mod sharing;
 
@@ -18,7 +19,6 @@ use sync_server::{
     log::sqlite::SqliteLog,
     router::{BearerTokens, Cors, RouterSettings, router, serve},
 };
-use tokio::net::TcpListener;
 use tower_http::services::{ServeDir, ServeFile};
 
 use crate::{families::Families, plausible::Plausible};
@@ -100,17 +100,11 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         .merge(sharing::routes(families, tokens, accounts))
         .route_service("/", ServeFile::new(pages.join("index.html")))
         .nest_service("/app", ServeDir::new(pages));
-    let listener = TcpListener::bind(&listen).await?;
+    let listener = listening::bind(&listen).await?;
     println!(
         "The baby log is at http://{}/; ctrl-c ends it",
         listener.local_addr()?
     );
-    let stop = async {
-        // An error only says that signals cannot be waited for: the server then goes on until it is killed.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
-    serve(listener, app, stop).await?;
+    serve(listener, app, listening::interrupted()).await?;
     Ok(())
 }

@@ -46,8 +46,8 @@ pub(crate) const CHROMIUM: Piece = Piece {
 
 pub(crate) const WASM_OPT: Piece = Piece {
     name: "the optimizer of binaryen",
-    is_there: wasm::size::optimizer_is_installed,
-    install: wasm::size::install_optimizer,
+    is_there: wasm::optimizer::is_installed,
+    install: wasm::optimizer::install,
 };
 
 /// Installs what the stages need.

@@ -7,6 +7,7 @@ pub(crate) mod bindgen;
 pub(crate) mod browser;
 pub(crate) mod install;
 mod module;
+pub(crate) mod optimizer;
 pub(crate) mod size;
 mod std_library;
 pub(crate) mod web;

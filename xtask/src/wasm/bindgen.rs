@@ -1,23 +1,20 @@
 //! The runner of tests in a browser: of the very version of wasm-bindgen that is in `Cargo.lock`, or it refuses.
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-use std::{env, fs};
 
+use super::install::tools;
 use crate::Result;
 use crate::command::run;
 use crate::project::Project;
 
 const PROGRAMS: [&str; 2] = ["wasm-bindgen", "wasm-bindgen-test-runner"];
 
-/// The folder of the programs: one a version, beside what else cargo installs, so that no clean build costs it.
+/// The folder of the programs.
 pub(super) fn folder() -> Result<PathBuf> {
     let version = locked_version()?;
-    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
-    let home = home.or_else(|| Some(env::home_dir()?.join(".cargo")));
-    let home = home.ok_or("there is no home directory")?;
-    let root = format!("tools/wasm-bindgen-cli-{version}");
-    Ok(home.join(root).join("bin"))
+    Ok(tools(&format!("wasm-bindgen-cli-{version}"))?.join("bin"))
 }
 
 pub(crate) fn is_installed() -> bool {

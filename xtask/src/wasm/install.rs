@@ -1,5 +1,7 @@
 //! Gets a toolchain for wasm onto the machine.
 
+use std::env;
+use std::path::PathBuf;
 use std::process::Command;
 
 use super::{TARGET, find_linker, std_library};
@@ -32,4 +34,12 @@ pub(crate) fn install() -> Result {
         std_library::build()?;
     }
     Ok(())
+}
+
+/// The folder of a tool: one a version, beside what else cargo installs, so that no clean build costs it.
+pub(super) fn tools(name: &str) -> Result<PathBuf> {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(env::home_dir()?.join(".cargo")));
+    let home = home.ok_or("there is no home directory")?;
+    Ok(home.join("tools").join(name))
 }

@@ -5,11 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{TARGET, bindgen, browser, module::Module};
+use super::{TARGET, bindgen, browser, module::Module, optimizer};
 use crate::Result;
 use crate::command::run;
 use crate::project::Project;
-use crate::setup::{has_program, install_packages};
 
 /// The most bytes that module and glue may have together.
 const LIMIT: usize = 90_000;
@@ -32,16 +31,18 @@ const FEATURES: [&str; 6] = [
     "--enable-sign-ext",
 ];
 
-pub(crate) fn optimizer_is_installed() -> bool {
-    has_program("wasm-opt")
-}
-
-pub(crate) fn install_optimizer() -> Result {
-    if !has_program("apt-get") {
-        return Err("install binaryen, with its wasm-opt in the PATH".into());
-    }
-    install_packages(&["binaryen"])
-}
+/// `-Oz` leaves fewer bytes, but of a kind that compresses less. The last two change no instruction: functions that are
+/// alike have names that are alike, and compress better side by side; so do loads and stores without their alignment,
+/// of which engines make nothing.
+const PASSES: [&str; 7] = [
+    "-Os",
+    "--flatten",
+    "--rereloop",
+    "-Os",
+    "-Os",
+    "--reorder-functions-by-name",
+    "--dealign",
+];
 
 /// Builds the app of `examples/bundle` as an app would be shipped and prints its size by crate; too large is an error.
 pub(crate) fn measure(project: &Project) -> Result {
@@ -76,10 +77,8 @@ fn build(project: &Project, folder: &Path) -> Result {
         (["--debuginfo"].as_slice(), "named.wasm"),
         (&["--strip-debug", "--strip-producers"], "bundle.wasm"),
     ] {
-        let mut optimizer = Command::new("wasm-opt");
-        // `-Oz` leaves fewer bytes, but of a kind that compresses less.
-        let passes = ["-Os", "--flatten", "--rereloop", "-Os", "-Os"];
-        optimizer.args(passes).args(FEATURES).args(flags);
+        let mut optimizer = Command::new(optimizer::program()?);
+        optimizer.args(PASSES).args(FEATURES).args(flags);
         optimizer.arg(folder.join("bundle_bg.wasm"));
         run(optimizer.arg("-o").arg(folder.join(result)))?;
     }

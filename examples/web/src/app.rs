@@ -3,7 +3,7 @@
 use leptos::{prelude::*, task::spawn_local};
 
 use crate::{
-    attention::Attention,
+    attention::{self, Attention},
     babies::Babies,
     device::{self, Device},
     families,
@@ -55,6 +55,7 @@ fn Shell(device: Device, account: RwSignal<Option<String>>) -> impl IntoView {
     provide_context(engine.clone());
     provide_context(device);
     families::provide();
+    attention::provide();
     let name = engine.account().to_string();
     view! {
         <header class="top">
@@ -64,10 +65,8 @@ fn Shell(device: Device, account: RwSignal<Option<String>>) -> impl IntoView {
         <StatusBar/>
         <main>
             <Babies/>
-            <aside>
-                <Attention/>
-                <Inspector/>
-            </aside>
+            <Attention/>
+            <Inspector/>
         </main>
     }
 }

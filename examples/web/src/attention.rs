@@ -4,18 +4,31 @@ use leptos::{prelude::*, task::spawn_local};
 use leptos_hooks::{use_engine, use_reread};
 use sync_core::{
     engine::{EngineError, Entity, SyncEngine},
-    model::{Mutation, Op, Payload, RecordKey, Schema},
+    model::{EntityType, Mutation, Op, Payload, RecordKey, Schema},
     store::{Conflict, Entry, EntryFilter, EntryKind, EntryState, Resolution, Revoked},
 };
 
-use crate::records::{Entry as _, Feed, Nappy, Sleep};
+use crate::{
+    records::{Baby, Entry as _, Feed, Nappy, Sleep},
+    time::shown,
+};
 
 /// Everything that wants a decision, as it was last read.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Open {
-    failed: Vec<Entry>,
-    conflicts: Vec<Conflict>,
-    revoked: Vec<Revoked>,
+pub(crate) struct Open {
+    pub(crate) failed: Vec<Entry>,
+    pub(crate) conflicts: Vec<Conflict>,
+    pub(crate) revoked: Vec<Revoked>,
+}
+
+/// Keeps it in the context: the status tells of it, too.
+pub(crate) fn provide() {
+    provide_context(use_reread(&use_engine(), read));
+}
+
+/// What wants a decision now.
+pub(crate) fn use_open() -> ReadSignal<Open> {
+    expect_context()
 }
 
 async fn read(engine: SyncEngine) -> Open {
@@ -34,7 +47,7 @@ async fn read(engine: SyncEngine) -> Open {
 #[component]
 pub(crate) fn Attention() -> impl IntoView {
     let engine = use_engine();
-    let open = use_reread(&engine, read);
+    let open = use_open();
     let (error, set_error) = signal(None::<String>);
     let engine = StoredValue::new(engine);
     let decide = Decide { engine, set_error };
@@ -109,12 +122,20 @@ fn failed_line(entry: Entry, decide: Decide) -> impl IntoView {
 }
 
 fn conflict_line(conflict: Conflict, decide: Decide) -> impl IntoView {
-    let stands = match conflict.resolution {
-        Resolution::Theirs => "Theirs stands now.",
-        _ => "Yours was put over theirs.",
+    let is_theirs = conflict.resolution == Resolution::Theirs;
+    let (stands, keep_it) = if is_theirs {
+        let stands = "Theirs stands now: keeping it changes nothing. Using yours writes it over \
+                      theirs, for everybody.";
+        (stands, "Keep theirs")
+    } else {
+        ("Yours was put over theirs.", "Keep mine")
     };
-    let (mine, theirs) = (side(conflict.mine.as_ref()), side(conflict.theirs.as_ref()));
+    let entity_type = &conflict.key.entity_type;
+    let mine = in_words(entity_type, conflict.mine.as_ref());
+    let theirs = in_words(entity_type, conflict.theirs.as_ref());
     let id = conflict.mutation_id;
+    let consequence = format!("stands-{id}");
+    let described_by = consequence.clone();
     let keep = move |_| {
         decide.by(async move |engine: SyncEngine| engine.acknowledge_conflicts([id]).await);
     };
@@ -129,9 +150,11 @@ fn conflict_line(conflict: Conflict, decide: Decide) -> impl IntoView {
                 <dt>"Mine"</dt><dd>{mine}</dd>
                 <dt>"Theirs"</dt><dd>{theirs}</dd>
             </dl>
-            <p class="hint">{stands}</p>
-            <button on:click=keep>"Keep theirs"</button>
-            <button on:click=insist>"Use mine"</button>
+            <p class="hint" id=consequence>{stands}</p>
+            <button aria-describedby=described_by.clone() on:click=keep>{keep_it}</button>
+            {is_theirs.then(|| view! {
+                <button class="quiet" aria-describedby=described_by on:click=insist>"Use mine"</button>
+            })}
         </li>
     }
 }
@@ -173,34 +196,43 @@ fn revoked_line(revoked: Revoked, decide: Decide) -> impl IntoView {
 }
 
 fn described(mutation: &Mutation) -> String {
-    let (verb, payload) = match &mutation.op {
-        Op::Create(payload) => ("Create", side(Some(payload))),
-        Op::Update(payload) => ("Change", side(Some(payload))),
-        Op::Delete => ("Delete", String::new()),
-    };
-    let called = match mutation.key.entity_type.as_str() {
+    let entity_type = &mutation.key.entity_type;
+    let called = match entity_type.as_str() {
         Feed::TYPE => Feed::ONE,
         Sleep::TYPE => Sleep::ONE,
         Nappy::TYPE => Nappy::ONE,
         other => other,
     };
-    format!("{verb} {called} {payload}")
+    let payload = mutation.op.payload();
+    match &mutation.op {
+        Op::Create(_) => format!("A new {called}: {}", in_words(entity_type, payload)),
+        Op::Update(_) => format!("A corrected {called}: {}", in_words(entity_type, payload)),
+        Op::Delete => format!("A deleted {called}"),
+    }
 }
 
-/// A record's fields, one after another, without its id.
-fn side(payload: Option<&Payload>) -> String {
+/// A record as it is read in a list, or its fields if it is none of the diary's.
+fn in_words(entity_type: &EntityType, payload: Option<&Payload>) -> String {
     let Some(payload) = payload else {
         return "deleted".to_owned();
     };
-    let Ok(fields) = payload.decode::<serde_json::Map<String, serde_json::Value>>() else {
-        return payload.as_str().to_owned();
+    let read = match entity_type.as_str() {
+        Feed::TYPE => line::<Feed>(payload),
+        Sleep::TYPE => line::<Sleep>(payload),
+        Nappy::TYPE => line::<Nappy>(payload),
+        Baby::TYPE => payload.decode::<Baby>().ok().map(|baby| baby.name),
+        _ => None,
     };
-    let fields = fields.iter().filter(|(name, _)| *name != "id");
-    let fields = fields.map(|(_, value)| {
-        value
-            .as_str()
-            .map_or_else(|| value.to_string(), str::to_owned)
-    });
-    let fields: Vec<_> = fields.filter(|text| !text.is_empty()).collect();
-    fields.join(", ")
+    read.unwrap_or_else(|| payload.as_str().to_owned())
+}
+
+fn line<T: crate::records::Entry>(payload: &Payload) -> Option<String> {
+    let entry: T = payload.decode().ok()?;
+    let parts = [
+        entry.summary(),
+        shown(entry.started_at()),
+        entry.note().to_owned(),
+    ];
+    let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    Some(parts.join(", "))
 }

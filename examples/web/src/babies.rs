@@ -1,6 +1,6 @@
 //! The babies of an account: choosing one, adding one, and sharing it.
 
-use leptos::{ev::SubmitEvent, prelude::*, task::spawn_local};
+use leptos::{ev::SubmitEvent, prelude::*};
 use leptos_hooks::{Row, use_engine, use_live};
 use uuid::Uuid;
 
@@ -10,6 +10,7 @@ use crate::{
     families::Families,
     memory::{self, remember, remembered},
     records::{Baby, Feed, Link, Nappy, Sleep},
+    saving::Saving,
 };
 
 /// The id of the one record of its kind in a baby's scope.
@@ -84,6 +85,7 @@ fn AddBaby(choose: WriteSignal<Option<String>>) -> impl IntoView {
     let engine = use_engine();
     let (name, set_name) = signal(String::new());
     let (error, set_error) = signal(None::<String>);
+    let saving = Saving::new();
     let add = move |event: SubmitEvent| {
         event.prevent_default();
         let engine = engine.clone();
@@ -94,25 +96,29 @@ fn AddBaby(choose: WriteSignal<Option<String>>) -> impl IntoView {
         if baby.name.is_empty() {
             return;
         }
-        spawn_local(async move {
+        saving.run(async move {
             let id = format!("baby-{}", Uuid::new_v4());
             let link = Link { id: id.clone() };
             let added = async {
                 engine.scope(id.as_str()).create(&baby).await?;
                 home(&engine).create(&link).await
             };
-            match added.await {
-                Ok(_) => {
-                    set_name.set(String::new());
-                    set_error.set(None);
-                    choose.set(Some(id));
-                }
-                Err(error) => set_error.set(Some(error.to_string())),
+            let added = added.await;
+            if added.is_ok() {
+                set_name.set(String::new());
+                choose.set(Some(id));
             }
+            set_error.set(added.as_ref().err().map(ToString::to_string));
+            added.is_ok()
         });
     };
     view! {
-        <form class="row" on:submit=add>
+        <form
+            class="row"
+            aria-busy=move || saving.busy()
+            on:submit=add
+            on:input=move |_| saving.edited()
+        >
             <label>
                 "Name of a new baby"
                 <input
@@ -122,7 +128,7 @@ fn AddBaby(choose: WriteSignal<Option<String>>) -> impl IntoView {
                     on:input:target=move |event| set_name.set(event.target().value())
                 />
             </label>
-            <button>"Add baby"</button>
+            <button aria-disabled=move || saving.busy()>"Add baby"</button>
             {move || error.get().map(|error| view! { <p class="error" role="alert">{error}</p> })}
         </form>
     }
@@ -156,18 +162,21 @@ fn Sharing(id: String) -> impl IntoView {
     let owner = Memo::new(move |_| members.get().get(&me).is_some_and(|role| role == "owner"));
     let (who, set_who) = signal(String::new());
     let (error, set_error) = signal(None::<String>);
+    let saving = Saving::new();
     let change = move |who: String, invite: bool| {
-        spawn_local(async move {
+        saving.run(async move {
             let (device, baby) = (device.get_value(), id.get_value());
             let changed = if invite {
                 families.invite(&device, &baby, &who).await
             } else {
                 families.revoke(&device, &baby, &who).await
             };
-            if changed.is_ok() {
+            let done = changed.is_ok();
+            if done {
                 set_who.set(String::new());
             }
             set_error.set(changed.err());
+            done
         });
     };
     let invite = move |event: SubmitEvent| {
@@ -192,7 +201,12 @@ fn Sharing(id: String) -> impl IntoView {
                                 <button
                                     class="danger"
                                     aria-label=label
-                                    on:click=move |_| change(gone.clone(), false)
+                                    aria-disabled=move || saving.busy()
+                                    on:click=move |_| {
+                                        // Another than the last: no echo of its press.
+                                        saving.edited();
+                                        change(gone.clone(), false);
+                                    }
                                 >"Remove"</button>
                             })}
                         </li>
@@ -203,7 +217,12 @@ fn Sharing(id: String) -> impl IntoView {
                 <p class="hint">"Known as soon as the server has the baby."</p>
             })}
             {move || owner.get().then(|| view! {
-                <form class="row" on:submit=invite>
+                <form
+                    class="row"
+                    aria-busy=move || saving.busy()
+                    on:submit=invite
+                    on:input=move |_| saving.edited()
+                >
                     <label>
                         "Account to share with"
                         <input
@@ -214,7 +233,7 @@ fn Sharing(id: String) -> impl IntoView {
                             on:input:target=move |event| set_who.set(event.target().value())
                         />
                     </label>
-                    <button>"Share"</button>
+                    <button aria-disabled=move || saving.busy()>"Share"</button>
                 </form>
             })}
             {move || error.get().map(|error| view! { <p class="error" role="alert">{error}</p> })}

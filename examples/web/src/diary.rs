@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     records::{Detail, Entry},
+    saving::Saving,
     time::{now_for_form, shown},
 };
 
@@ -18,6 +19,7 @@ struct Form {
     detail: RwSignal<String>,
     note: RwSignal<String>,
     error: RwSignal<Option<String>>,
+    saving: Saving,
     /// Where the user goes on after choosing an entry to correct.
     first_field: NodeRef<Input>,
 }
@@ -30,6 +32,7 @@ impl Form {
             detail: RwSignal::default(),
             note: RwSignal::default(),
             error: RwSignal::new(None),
+            saving: Saving::new(),
             first_field: NodeRef::new(),
         };
         form.clear::<T>();
@@ -49,6 +52,7 @@ impl Form {
     }
 
     fn correct<T: Entry>(self, entry: &T) {
+        self.saving.edited();
         self.id.set(Some(entry.id()));
         self.started_at.set(entry.started_at().to_owned());
         self.detail.set(entry.detail());
@@ -136,11 +140,14 @@ fn EntryForm<T: Entry>(
 ) -> impl IntoView {
     let save = move |event: SubmitEvent| {
         event.prevent_default();
-        spawn_local(async move {
-            match form.save::<T>(&scope.get_value()).await {
+        let scope = scope.get_value();
+        form.saving.run(async move {
+            let saved = form.save::<T>(&scope).await;
+            match &saved {
                 Ok(()) => form.clear::<T>(),
-                Err(error) => form.error.set(Some(error)),
+                Err(error) => form.error.set(Some(error.clone())),
             }
+            saved.is_ok()
         });
     };
     let detail = match T::DETAIL {
@@ -177,7 +184,12 @@ fn EntryForm<T: Entry>(
         Some(_) => format!("Save {}", T::ONE),
     };
     view! {
-        <form class="entry" on:submit=save>
+        <form
+            class="entry"
+            aria-busy=move || form.saving.busy()
+            on:submit=save
+            on:input=move |_| form.saving.edited()
+        >
             <label>
                 "When"
                 <input
@@ -199,7 +211,7 @@ fn EntryForm<T: Entry>(
                     on:input:target=move |event| form.note.set(event.target().value())
                 />
             </label>
-            <button>{verb}</button>
+            <button aria-disabled=move || form.saving.busy()>{verb}</button>
             {move || form.id.get().map(|_| view! {
                 <button type="button" class="quiet" on:click=clear>
                     "Cancel"
@@ -246,12 +258,16 @@ fn Line<T: Entry>(row: Row<T>, form: Form, scope: StoredValue<ScopeHandle>) -> i
                 {marks}
                 {(!note.is_empty()).then(|| view! { <p>{note}</p> })}
             </div>
-            <button
-                class="quiet"
-                aria-label=format!("Edit {of}")
-                on:click=move |_| form.correct(&entry)
-            >"Edit"</button>
-            <button class="quiet" aria-label=format!("Delete {of}") on:click=delete>"Delete"</button>
+            <div class="actions">
+                <button
+                    class="quiet"
+                    aria-label=format!("Edit {of}")
+                    on:click=move |_| form.correct(&entry)
+                >"Edit"</button>
+                <button class="quiet" aria-label=format!("Delete {of}") on:click=delete>
+                    "Delete"
+                </button>
+            </div>
         </li>
     }
     .into_any()

@@ -11,6 +11,8 @@ mod attention;
 #[cfg(target_arch = "wasm32")]
 mod babies;
 #[cfg(target_arch = "wasm32")]
+mod bases;
+#[cfg(target_arch = "wasm32")]
 mod device;
 #[cfg(target_arch = "wasm32")]
 mod diary;
@@ -25,11 +27,15 @@ mod memory;
 #[cfg(target_arch = "wasm32")]
 mod records;
 #[cfg(target_arch = "wasm32")]
+mod saving;
+#[cfg(target_arch = "wasm32")]
 mod status;
 #[cfg(target_arch = "wasm32")]
 mod switch;
 #[cfg(target_arch = "wasm32")]
 mod time;
+#[cfg(target_arch = "wasm32")]
+mod words;
 
 fn main() {
     #[cfg(target_arch = "wasm32")]

@@ -17,6 +17,8 @@ use sync_core::{
     },
 };
 
+use crate::words::counted;
+
 /// How many requests are kept: as many as one looks at.
 const KEPT: usize = 50;
 
@@ -26,6 +28,8 @@ pub(crate) struct Request {
     pub(crate) number: u64,
     pub(crate) at: Timestamp,
     pub(crate) what: String,
+    /// The scope of a pull; a push has those of its mutations.
+    pub(crate) scope: String,
     pub(crate) end: String,
 }
 
@@ -61,7 +65,7 @@ impl Switch {
         Err(TransportError::new(kind, "the switch of this page is off"))
     }
 
-    fn note(&self, what: String, end: String) {
+    fn note(&self, what: String, scope: String, end: String) {
         let at = Timestamp::from_millis(js_sys::Date::now() as i64);
         self.requests.update(|requests| {
             let number = requests.first().map_or(1, |newest| newest.number + 1);
@@ -69,6 +73,7 @@ impl Switch {
                 number,
                 at,
                 what,
+                scope,
                 end,
             };
             requests.insert(0, request);
@@ -88,25 +93,26 @@ pub(crate) struct Switched<T> {
 impl<T: Transport> Transport for Switched<T> {
     async fn pull(&self, request: PullRequest) -> Result<Page, TransportError> {
         self.switch.check()?;
-        let what = format!("pull {}", request.scope);
+        let scope = request.scope.to_string();
         let page = self.transport.pull(request).await;
         let end = match &page {
-            Ok(page) => format!("{} changes", page.changes.len()),
+            Ok(page) => counted(page.changes.len() as u64, "change", "changes"),
             Err(error) => error.to_string(),
         };
-        self.switch.note(what, end);
+        self.switch.note("pull".to_owned(), scope, end);
         page
     }
 
     async fn push(&self, request: PushRequest) -> Result<PushAnswer, TransportError> {
         self.switch.check()?;
-        let what = format!("push of {}", request.mutations.len());
+        let edits = counted(request.mutations.len() as u64, "edit", "edits");
+        let what = format!("push {edits}");
         let answer = self.transport.push(request).await;
         let end = match &answer {
-            Ok(answer) => format!("{} answers", answer.answers.len()),
+            Ok(answer) => counted(answer.answers.len() as u64, "answer", "answers"),
             Err(error) => error.to_string(),
         };
-        self.switch.note(what, end);
+        self.switch.note(what, String::new(), end);
         answer
     }
 

@@ -6,6 +6,7 @@
 mod browser;
 mod demo;
 mod page;
+mod script;
 
 use demo::Demo;
 use page::Page;
@@ -76,7 +77,11 @@ async fn whoever_loses_a_conflict_is_asked_and_may_insist() -> Result {
     // Whose edit was the later one is a matter of milliseconds: the other is asked.
     let loser = page::first_to_see(&[&alice, &bob], "Decisions", "Edited by two").await?;
     loser.screenshots("conflict").await?;
-    loser.press("Decisions", "Use mine").await?;
+    // By the keyboard alone, with the consequence said before the decision.
+    loser.tab_to("Use mine").await?;
+    let said = loser.description().await?;
+    assert!(said.contains("writes it over theirs"), "{said}");
+    loser.keys(page::SPACE).await?;
     loser.see("Decisions", "None").await?;
     let insisted = if loser.name() == "bob" {
         "150 ml"
@@ -98,7 +103,9 @@ async fn when_a_baby_is_shared_no_more_its_records_go_and_unsent_edits_are_shown
     alice.miss("Babies", "bob (editor)").await?;
     bob.switch().await?;
     bob.see("Decisions", "Not shared with you any more").await?;
-    bob.see("Decisions", "77").await?;
+    bob.see("Decisions", "77 ml").await?;
+    bob.see("Sync status", "1 edit was not sent").await?;
+    bob.miss("Sync status", "Everything is sent").await?;
     bob.see("Babies", "No baby yet").await?;
     bob.screenshots("revoked").await?;
     alice.see("Feeds", "120 ml").await
@@ -144,11 +151,22 @@ async fn the_inspector_shows_what_waits_and_what_was_asked() -> Result {
     let demo = Demo::start()?;
     let alice = alice_with_a_feed(&demo).await?;
     alice.open("Inspector").await?;
-    alice.see("Inspector", "pull baby-").await?;
+    alice.see("Requests", "pull").await?;
+    alice.see("Cursors", "home-alice").await?;
+    alice.see("Overlay", "None.").await?;
     alice.switch().await?;
     alice.add_feed("99").await?;
-    alice.see("Inspector", "create").await?;
-    alice.screenshots("inspector").await
+    alice.see("Overlay", "create").await?;
+    alice.see("Overlay", "waits").await?;
+    alice.correct("120 ml", "130").await?;
+    alice.see("Overlay", "\"amountMl\": 130").await?;
+    alice.see("Bases", "feed_log").await?;
+    alice.see("Bases", "\"amountMl\": 120").await?;
+    alice.screenshots_of("Inspector", "inspector").await?;
+    alice.switch().await?;
+    alice.see("Requests", "push 2 edits").await?;
+    alice.see("Overlay", "None.").await?;
+    alice.see("Bases", "None.").await
 }
 
 #[tokio::test]
@@ -159,7 +177,8 @@ async fn an_edit_that_the_server_refuses_is_shown_until_it_is_discarded_or_corre
     alice.see("Decisions", "An edit was refused").await?;
     alice.see("Decisions", "No baby drinks 5000 ml").await?;
     alice.see("Feeds", "failed").await?;
-    alice.see("Sync status", "1 failed").await?;
+    alice.see("Sync status", "1 edit was refused").await?;
+    alice.miss("Sync status", "Everything is sent").await?;
     alice.screenshots("failed").await?;
     alice.press("Decisions", "Try again").await?;
     alice.see("Decisions", "No baby drinks 5000 ml").await?;
@@ -176,6 +195,47 @@ async fn an_edit_that_the_server_refuses_is_shown_until_it_is_discarded_or_corre
 }
 
 #[tokio::test]
+async fn a_form_keeps_what_it_holds_until_that_is_stored_and_stores_it_once() -> Result {
+    let demo = Demo::start()?;
+    let alice = alice_with_a_feed(&demo).await?;
+    alice.hold_the_database("baby-log-alice").await?;
+    alice.fill("Feeds", "Amount", "71").await?;
+    alice.fill("Feeds", "Note", "tired").await?;
+    alice.keys(&page::ENTER.repeat(2)).await?;
+    alice.see_busy("Feeds", true).await?;
+    assert_eq!(alice.value("Feeds", "note").await?, "tired");
+    alice.reload_once_clear("Feeds", "note").await?;
+    alice.release_the_database().await?;
+    alice.see("Feeds", "71 ml").await?;
+    alice.see("Feeds", "tired").await?;
+    // One that is stored before the second press comes is not followed by an empty one.
+    alice.fill("Feeds", "Amount", "72").await?;
+    alice.keys(&page::ENTER.repeat(2)).await?;
+    alice.see("Feeds", "72 ml").await?;
+    alice.see_busy("Feeds", false).await?;
+    alice.see("Sync status", "Everything is sent").await?;
+    for feed in ["71 ml", "72 ml", "120 ml"] {
+        assert_eq!(alice.count("Feeds", feed).await?, 1, "{feed}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_screen_reader_hears_what_became_of_the_edits() -> Result {
+    let demo = Demo::start()?;
+    let alice = alice_with_a_feed(&demo).await?;
+    alice.listen().await?;
+    alice.switch().await?;
+    alice.hear("Offline. Everything is sent").await?;
+    alice.add_feed("70").await?;
+    alice.hear("Offline. 1 edit waits").await?;
+    alice.switch().await?;
+    alice.hear("Everything is sent").await?;
+    alice.add_feed("5000").await?;
+    alice.hear("1 edit was refused").await
+}
+
+#[tokio::test]
 async fn who_logs_out_is_told_what_was_not_sent_and_loses_nothing_unasked() -> Result {
     let demo = Demo::start()?;
     let alice = alice_with_a_feed(&demo).await?;
@@ -185,7 +245,7 @@ async fn who_logs_out_is_told_what_was_not_sent_and_loses_nothing_unasked() -> R
     alice
         .see("Account", "Edits that are not on the server: 1")
         .await?;
-    alice.screenshots("log-out").await?;
+    alice.screenshots_of("Account", "log-out").await?;
     alice.press("Account", "Stay").await?;
     alice.see("Feeds", "60 ml").await?;
     alice.press("Account", "Log out alice").await?;
@@ -214,19 +274,25 @@ async fn everything_is_reached_by_keyboard_and_has_a_name() -> Result {
         .await?;
     alice.see("Feeds", "90 ml").await?;
     alice.tab_to("Edit feed, 90 ml").await?;
-    alice.keys(page::ENTER).await?;
+    alice.keys(page::SPACE).await?;
     alice.tab_to("Amount").await?;
     alice
         .keys(&format!("{}95{}", page::ALL, page::ENTER))
         .await?;
     alice.see("Feeds", "95 ml").await?;
     alice.tab_to("Sharing").await?;
+    alice.keys(page::SPACE).await?;
+    alice.see("Babies", "Account to share with").await?;
+    alice.tab_to("Online").await?;
+    alice.keys(page::SPACE).await?;
+    alice.see("Sync status", "Offline.").await?;
     alice.keys(page::ENTER).await?;
+    alice.miss("Sync status", "Offline.").await?;
     alice.tab_to("Inspector").await?;
     alice.keys(page::ENTER).await?;
     alice.see("Inspector", "Cursors").await?;
     assert_eq!(alice.nameless().await?, Vec::<String>::new());
     alice.tab_to("Delete feed, 95 ml").await?;
-    alice.keys(page::ENTER).await?;
+    alice.keys(page::SPACE).await?;
     alice.miss("Feeds", "95 ml").await
 }

@@ -20,19 +20,9 @@ type Device = (&'static str, u32, u32);
 const PHONE: Device = ("phone", 390, 844);
 const DESK: Device = ("desk", 1280, 800);
 
-/// Answers of pushes are lost from here on; the requests arrive.
-const LOSE_ANSWERS: &str = "
-    const fetch = window.fetch;
-    window.lost = 0;
-    window.fetch = async (url, init) => {
-        const answer = await fetch(url, init);
-        if (init?.method !== 'POST') return answer;
-        window.lost += 1;
-        return new Promise(() => {});
-    };";
-
-/// What the key sends.
+/// What the keys send.
 pub(crate) const ENTER: &str = "\u{e007}";
+pub(crate) const SPACE: &str = " ";
 /// Control and A, and no longer control: what is typed next replaces what a field holds.
 pub(crate) const ALL: &str = "\u{e009}a\u{e000}";
 const TAB: &str = "\u{e004}";
@@ -46,7 +36,7 @@ const NAME: &str = "
 type Used = Result<(), Refused>;
 
 pub(crate) struct Page {
-    browser: Browser,
+    pub(crate) browser: Browser,
     name: String,
     screenshots: Option<PathBuf>,
 }
@@ -137,19 +127,6 @@ impl Page {
         self.browser.reload().await
     }
 
-    pub(crate) async fn lose_answers_of_pushes(&self) -> Result {
-        self.browser.execute(LOSE_ANSWERS).await?;
-        Ok(())
-    }
-
-    pub(crate) async fn wait_for_a_lost_answer(&self) -> Result {
-        self.until("a lost answer", async || {
-            let lost = self.browser.execute("return window.lost").await?;
-            Ok(lost.as_u64() > Some(0))
-        })
-        .await
-    }
-
     pub(crate) async fn tab(&self) -> Result<String> {
         self.browser.tab().await
     }
@@ -198,15 +175,22 @@ impl Page {
         Ok(serde_json::from_value(found)?)
     }
 
-    /// Keeps pictures, where they are wanted: on a desk and on a phone, in the light and in the dark.
+    /// Looks at the page on a desk and on a phone, in the light and in the dark, and keeps pictures where they are
+    /// wanted; nothing may be wider than the page.
     pub(crate) async fn screenshots(&self, name: &str) -> Result {
-        if self.screenshots.is_some() {
-            for (device, width, height) in [PHONE, DESK] {
-                for scheme in ["dark", "light"] {
-                    self.browser.look(width, height, scheme).await?;
-                    self.screenshot(&format!("{name}-{device}-{scheme}"))
-                        .await?;
-                }
+        self.screenshots_of("Sync status", name).await
+    }
+
+    /// As before, of a part that is further down.
+    pub(crate) async fn screenshots_of(&self, part: &str, name: &str) -> Result {
+        for (device, width, height) in [PHONE, DESK] {
+            for scheme in ["dark", "light"] {
+                self.browser.look(width, height, scheme).await?;
+                self.show(part).await?;
+                let wide = self.wider_than_the_page().await?;
+                assert!(wide.is_empty(), "{name} on a {device}: {wide:?}");
+                self.screenshot(&format!("{name}-{device}-{scheme}"))
+                    .await?;
             }
         }
         Ok(())
@@ -246,7 +230,7 @@ impl Page {
         self.with(path, async |element| element.click().await).await
     }
 
-    async fn until(&self, what: &str, is_so: impl AsyncFn() -> Result<bool>) -> Result {
+    pub(crate) async fn until(&self, what: &str, is_so: impl AsyncFn() -> Result<bool>) -> Result {
         let began = Instant::now();
         while !is_so().await? {
             if began.elapsed() > PATIENCE {

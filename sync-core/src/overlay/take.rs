@@ -53,7 +53,6 @@ impl<'a> Take<'a> {
         let pick = &self.request.pick;
         pick.only.as_ref().is_none_or(|only| *only == key.scope)
             && !pick.hold.contains(&key.scope)
-            && !pick.skip.contains(key)
             && !self.blocked.contains(&key.scope)
             && !self.passed.contains(key)
     }
@@ -66,6 +65,11 @@ impl<'a> Take<'a> {
         let full = self.taken.entries.len() >= self.request.max_count as usize;
         if full {
             return Offer::Full;
+        }
+        let offered = stack.entries().iter().find(|entry| entry.seq == seq);
+        if offered.is_some_and(|entry| self.request.pick.skip.contains(&entry.mutation.id)) {
+            self.passed.insert(key.clone());
+            return Offer::More;
         }
         let retention = scope.verdict_retention.unwrap_or(DEFAULT_VERDICT_RETENTION);
         let cursor = scope.cursor.clone();

@@ -317,8 +317,8 @@ pub struct Pick {
     pub only: Option<Scope>,
     /// None of these scopes.
     pub hold: OrderedSet<Scope>,
-    /// None of these records.
-    pub skip: OrderedSet<RecordKey>,
+    /// None of these mutations, and none that comes later of their records.
+    pub skip: OrderedSet<MutationId>,
 }
 
 /// A batch.

@@ -11,7 +11,7 @@ use sync_core::{
     transport::ServerTraits,
 };
 
-use crate::device::{DAY, Device, json, key, now};
+use crate::device::{DAY, Device, json, now};
 
 #[test]
 fn mutations_go_out_in_the_order_in_which_they_were_enqueued() {
@@ -76,12 +76,33 @@ fn a_held_scope_waits_and_the_others_go() {
         ..Pick::default()
     };
     assert_eq!(device.take_with(pick, 9, u64::MAX).entries.len(), 1);
-    let skip = OrderedSet::from([key("a")]);
-    let pick = Pick {
-        skip,
-        ..Pick::default()
+}
+
+#[test]
+fn what_is_left_out_holds_its_record_up_and_nothing_else_and_only_while_it_is_there() {
+    let mut device = Device::new();
+    let first = device.create("a", "one");
+    let other = device.create("b", "two");
+    device.take_with(Pick::default(), 1, u64::MAX);
+    let second = device.update("a", "three");
+    let without_first = |device: &mut Device| {
+        let pick = Pick {
+            skip: OrderedSet::from([first]),
+            ..Pick::default()
+        };
+        let taken = device.take_with(pick, 9, u64::MAX).entries;
+        let ids = taken.iter().map(|taken| taken.entry.mutation.id);
+        ids.collect::<Vec<_>>()
     };
-    assert_eq!(device.take_with(pick, 9, u64::MAX).entries.len(), 1);
+    assert_eq!(without_first(&mut device), [other]);
+    device.applied(first, 1);
+    let mut left = vec![other, second];
+    left.sort();
+    assert_eq!(
+        without_first(&mut device),
+        left,
+        "the first has been settled"
+    );
 }
 
 #[test]

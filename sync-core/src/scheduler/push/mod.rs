@@ -220,7 +220,7 @@ impl Pushes {
                 max_count = 1;
                 pick.only = Some(scope.clone());
                 if let Some(hold) = self.holds.get(scope) {
-                    pick.skip = hold.suspects().iter().map(|s| s.key.clone()).collect();
+                    pick.skip = hold.suspects().iter().map(|suspect| suspect.id).collect();
                 }
             }
             Round::ProbeSuspect(_) => {}

@@ -156,8 +156,8 @@ fn show(action: &Action) -> String {
             for scope in &pick.hold {
                 text += &format!(" not {scope}");
             }
-            for key in &pick.skip {
-                text += &format!(" skip {key}");
+            for id in &pick.skip {
+                text += &format!(" skip {}", number(*id));
             }
             if *max_count != Settings::default().batch_count {
                 text += &format!(" max {max_count}");

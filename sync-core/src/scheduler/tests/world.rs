@@ -224,11 +224,15 @@ impl World {
 
     fn take(&self, plan: &PushPlan) -> Vec<Sent> {
         let pick = &plan.pick;
+        let mut passed = OrderedSet::new();
         let fits = |sent: &&Sent| {
             let scope = &sent.key.scope;
+            if pick.skip.contains(&sent.id) {
+                passed.insert(sent.key.clone());
+            }
             pick.only.as_ref().is_none_or(|only| only == scope)
                 && !pick.hold.contains(scope)
-                && !pick.skip.contains(&sent.key)
+                && !passed.contains(&sent.key)
         };
         let count = usize::try_from(plan.max_count).unwrap();
         self.outbox

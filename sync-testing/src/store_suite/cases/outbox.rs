@@ -110,7 +110,7 @@ pub(super) async fn an_edit_merges_into_the_last_pending_entry_past_settled_ones
         device.create("b", "b").await?,
         device.create("c", "c").await?,
     ];
-    let skip = OrderedSet::from([key("a")]);
+    let skip = OrderedSet::from([unsent]);
     let pick = Pick {
         skip,
         ..Pick::default()

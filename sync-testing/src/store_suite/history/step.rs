@@ -145,7 +145,7 @@ impl Step<'_> {
             pick: Pick {
                 only: scope(),
                 hold: scope().into_iter().collect(),
-                skip: skip.map(|e| e.mutation.key.clone()).into_iter().collect(),
+                skip: skip.map(|e| e.mutation.id).into_iter().collect(),
             },
             max_count: 1 + dice.below(5) as u32,
             max_bytes: [1, 20, 1 << 20, u64::MAX][dice.below(4) as usize],

@@ -103,7 +103,7 @@ impl Bug for PassesLargeEntriesOver {
         for entry in store.entries(EntryFilter::default()).await? {
             let bytes = entry.mutation.op.payload().map_or(0, |p| p.len() as u64);
             if bytes > request.max_bytes {
-                request.pick.skip.insert(entry.mutation.key);
+                request.pick.skip.insert(entry.mutation.id);
             }
         }
         store.take(request).await

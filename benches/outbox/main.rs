@@ -13,6 +13,7 @@ mod by_hand;
 mod edits;
 mod long_queue;
 mod ours;
+mod together;
 
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ fn main() {
     let folder = TempDir::new().unwrap();
     by_hand::run(folder.path(), mode);
     long_queue::run(folder.path(), mode);
+    together::run(folder.path(), mode);
 }
 
 /// What one of so many cost: `61.3 us (280.1)`, the processor's time and the wall's.

@@ -71,12 +71,18 @@ pub(super) fn pulled_past(stack: &Stack, scope: &ScopeRow, version: &Version) ->
         || at_least(scope.version_of(scope.drained, scope.generation))
 }
 
-/// Whether an answer has brought a later state of an entry's record than this version.
+/// Whether the answer to an entry has carried a later state of its record than this version.
 pub(super) fn carries_later(entry: &Entry, version: Option<&Version>) -> bool {
-    let (Some(shown), Some(version)) = (shown_version(entry), version) else {
-        return false;
-    };
-    shown > version
+    carried_version(entry)
+        .zip(version)
+        .is_some_and(|(carried, version)| carried > version)
+}
+
+fn carried_version(entry: &Entry) -> Option<&Version> {
+    match &entry.state {
+        EntryState::Acknowledged(ack) => ack.carried.as_ref()?.version.as_ref(),
+        _ => None,
+    }
 }
 
 /// The version at which an acknowledged entry is contained in a change of its record.
@@ -84,8 +90,7 @@ fn shown_version(entry: &Entry) -> Option<&Version> {
     let EntryState::Acknowledged(ack) = &entry.state else {
         return None;
     };
-    let carried = ack.carried.as_ref().and_then(|c| c.version.as_ref());
-    carried.or(ack.version.as_ref())
+    carried_version(entry).or(ack.version.as_ref())
 }
 
 /// Whether a state is what an operation makes, the fields aside that the server stamps.

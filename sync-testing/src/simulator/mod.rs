@@ -57,7 +57,7 @@ pub use world::{Backend, Circumstances};
 
 use self::{
     executor::lock,
-    plan::Plan,
+    plan::{Judgement, Plan},
     world::{Own, World},
 };
 use crate::store_suite::Subject;
@@ -75,6 +75,8 @@ pub struct Simulation {
     /// Whether the stores have no lease of their own that runs out.
     lends: bool,
     servers: Arc<Servers>,
+    /// Whether the servers end concurrent edits as the history says; others let the later edit win.
+    judges: bool,
 }
 
 /// What a history has come to.
@@ -110,6 +112,7 @@ impl Simulation {
             stores: Arc::new(|_| Arc::new(Memory::default())),
             lends: true,
             servers: Arc::new(|of| Arc::new(Own::new(of))),
+            judges: true,
         }
     }
 
@@ -134,12 +137,14 @@ impl Simulation {
 
     /// Histories against another server: for each history, the function makes it, empty. What it must keep is what
     /// the invariants ask of the project's own: [`crate::backend`] looks at the same over HTTP, point by point.
+    /// Of two concurrent edits it lets the later one win.
     #[must_use]
     pub fn against<B: Backend + 'static>(
         mut self,
         servers: impl Fn(&Circumstances) -> B + Send + Sync + 'static,
     ) -> Self {
         self.servers = Arc::new(move |of| Arc::new(servers(of)));
+        self.judges = false;
         self
     }
 
@@ -177,7 +182,10 @@ impl Simulation {
         self.follow(shortest, true).map(Some)
     }
 
-    fn follow(&self, plan: Plan, trace: bool) -> Result<Outcome, SimError> {
+    fn follow(&self, mut plan: Plan, trace: bool) -> Result<Outcome, SimError> {
+        if !self.judges {
+            plan.cast.judgement = Judgement::LaterEditWins;
+        }
         let (seed, operations) = (plan.seed, plan.operations());
         let subject = (self.stores)(seed);
         let mut world = World::new(plan, subject, self.lends, &*self.servers, trace);

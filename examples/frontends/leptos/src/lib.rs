@@ -1,7 +1,7 @@
 //! Where the engine's streams become signals: all that a Leptos app needs to know about both.
 //!
 //! Each function belongs to the component that calls it: when that is taken down, its stream is dropped. An app gives the
-//! engine to all of its components with `provide_context(engine)`; [`notes`] has a component that uses the rest.
+//! engine to all of its components with `provide_context(engine)`; `notes` has a component that uses the rest.
 #![cfg(target_arch = "wasm32")]
 
 pub mod notes;

@@ -1,7 +1,7 @@
 //! Where the engine's streams become state: all that a Yew app needs to know about both.
 //!
 //! Each hook belongs to the component that calls it: when that is unmounted, its stream is dropped. An app gives the engine to
-//! all of its components with a [`Provided`] context; [`notes`] has a component that uses the rest.
+//! all of its components with a `Provided` context; `notes` has a component that uses the rest.
 #![cfg(target_arch = "wasm32")]
 
 pub mod notes;

@@ -36,6 +36,7 @@ pub fn Notes(
     let _active = StoredValue::new(scope.activate());
     let rows = use_live::<Note>(&scope);
     let text = NodeRef::<html::Input>::new();
+    let (error, set_error) = signal(None::<String>);
     let add = move |event: SubmitEvent| {
         event.prevent_default();
         let Some(input) = text.get() else { return };
@@ -44,11 +45,15 @@ pub fn Notes(
             id,
             text: input.value(),
         };
+        // What is typed from here on is another note.
+        input.set_value("");
         spawn_local(async move {
             // When this returns it is durable, and the list shows it; sending it is the engine's business.
-            if scope.create(&note).await.is_ok() {
-                input.set_value("");
+            let stored = scope.create(&note).await;
+            if stored.is_err() && input.value().is_empty() {
+                input.set_value(&note.text);
             }
+            set_error.set(stored.err().map(|error| error.to_string()));
         });
     };
     view! {
@@ -57,6 +62,7 @@ pub fn Notes(
             <input aria-label="Note" node_ref=text/>
             <button>"Add"</button>
         </form>
+        <p role="alert">{move || error.get()}</p>
         <ul>
             // A row with the same key is not drawn again: it is all that is shown of it.
             <For each=move || rows.get() key=|row| format!("{row:?}") children=note/>

@@ -13,15 +13,8 @@ use sync_core::engine::{Entity, Item, Status, SyncEngine};
 use yew::{platform::spawn_local, prelude::*};
 
 /// The engine as a context: `<ContextProvider<Provided> context={Provided(engine)}>`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Provided(pub SyncEngine);
-
-impl PartialEq for Provided {
-    /// A page has one engine: that components below are given it again changes nothing for them.
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
 
 /// The engine of this page.
 ///
@@ -41,7 +34,7 @@ pub fn use_engine() -> SyncEngine {
 #[hook]
 pub fn use_active(scope: &AttrValue) {
     let engine = use_engine();
-    use_effect_with(scope.clone(), move |scope| {
+    use_effect_with((scope.clone(), engine), move |(scope, engine)| {
         let active = engine.scope(scope.as_str()).activate();
         move || drop(active)
     });
@@ -53,7 +46,9 @@ pub fn use_live<T: Entity + Unpin>(scope: &AttrValue) -> Rc<Vec<Item<T>>> {
     let engine = use_engine();
     let items = use_state(Rc::<Vec<Item<T>>>::default);
     let set = items.setter();
-    use_effect_with(scope.clone(), move |scope| {
+    use_effect_with((scope.clone(), engine), move |(scope, engine)| {
+        // The rows of another scope are not this one's.
+        set.set(Rc::default());
         follow(engine.scope(scope.as_str()).live::<T>(), move |items| {
             // A store that cannot be read says so in the status; what was shown stays.
             if let Ok(items) = items {
@@ -70,7 +65,7 @@ pub fn use_status() -> Option<Status> {
     let engine = use_engine();
     let status = use_state(|| None);
     let set = status.setter();
-    use_effect_with((), move |()| {
+    use_effect_with(engine, move |engine| {
         follow(engine.watch_status(), move |now| {
             if let Ok(now) = now {
                 set.set(Some(now));

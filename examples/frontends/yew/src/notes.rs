@@ -39,8 +39,10 @@ pub fn Notes(NotesProps { scope }: &NotesProps) -> Html {
     use_active(scope);
     let rows = use_live::<Note>(scope);
     let text = use_node_ref();
+    let problem = use_state(|| None::<String>);
     let add = {
         let (scope, text) = (engine.scope(scope.as_str()), text.clone());
+        let error = problem.setter();
         move |event: SubmitEvent| {
             event.prevent_default();
             let Some(input) = text.cast::<HtmlInputElement>() else {
@@ -51,11 +53,16 @@ pub fn Notes(NotesProps { scope }: &NotesProps) -> Html {
                 id,
                 text: input.value(),
             };
+            // What is typed from here on is another note.
+            input.set_value("");
+            let error = error.clone();
             spawn_local(async move {
                 // When this returns it is durable, and the list shows it; sending it is the engine's business.
-                if scope.create(&note).await.is_ok() {
-                    input.set_value("");
+                let stored = scope.create(&note).await;
+                if stored.is_err() && input.value().is_empty() {
+                    input.set_value(&note.text);
                 }
+                error.set(stored.err().map(|error| error.to_string()));
             });
         }
     };
@@ -66,6 +73,7 @@ pub fn Notes(NotesProps { scope }: &NotesProps) -> Html {
                 <input aria-label="Note" ref={text}/>
                 <button>{ "Add" }</button>
             </form>
+            <p role="alert">{ problem.as_deref() }</p>
             <ul>{ for rows.iter().map(note) }</ul>
         </>
     }

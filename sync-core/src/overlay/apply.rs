@@ -65,7 +65,8 @@ pub fn apply_needs(scope: Option<&ScopeRow>, page: &Page) -> ApplyNeeds {
 /// - A page of another generation, or asked with another cursor than the stored one, is void.
 /// - A pulled change moves only the base. Acknowledged entries leave when a change of their record with at least
 ///   their version comes, or their own id, or when the scanned position of a drained pull is past them; where
-///   the server has no versions, when a pull that began after they were settled has drained.
+///   the server has no versions, when a pull that began after they were settled has drained. One whose answer has
+///   carried a later state of the record stays until that is reached, whatever its own id says.
 /// - An own mutation in the page is settled by it, be it as the maker of a change or as overwritten by one, and
 ///   so are the record's entries before it: the server handles a record's mutations in order.
 ///

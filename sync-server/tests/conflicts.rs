@@ -12,6 +12,7 @@ use sync_core::{
     transport::Verdict,
 };
 use sync_server::{
+    access::Role,
     decide::{Concurrent, ConflictPolicy, Merge, Rules},
     log::Retention,
 };
@@ -366,6 +367,8 @@ impl Merge for Both {
 }
 
 fn merging(w: World) -> World {
+    w.members.grant(S, "cyd", Role::Editor);
+    w.members.grant(S, "dan", Role::Editor);
     w.with_rules(Rules {
         conflicts: ConflictPolicy::Merge(Arc::new(Both)),
         ..Rules::default()
@@ -407,6 +410,62 @@ fn an_edit_after_one_that_was_merged_was_not_made_over_the_merged_record() {
         w.push("ann", &[&first, &second]).await;
         // Had the second been taken as made over [2,3], Bob's 2 would be lost.
         assert_eq!(w.payload("a").await.as_deref(), Some("[[2,3],4]"));
+    });
+}
+
+#[test]
+fn whoever_overwrites_a_merge_overwrites_all_that_it_holds() {
+    on_every_log(async |w| {
+        let w = merging(w);
+        let v1 = w.apply("ann", &w.create("a", "1")).await;
+        w.sleep(100);
+        let bob = w.update("a", "2").on(&v1).aged(60);
+        w.apply("bob", &bob).await;
+        let cyd = w.update("a", "3").on(&v1).aged(50);
+        w.apply("cyd", &cyd).await;
+        let dan = w.update("a", "4").on(&v1).aged(40);
+        w.apply("dan", &dan).await;
+        // Ann has seen none of the three, and a delete is not merged.
+        let gone = w.apply("ann", &w.delete("a").on(&v1).aged(5)).await;
+        let change = w.state().await.remove("a").unwrap();
+        let told: Vec<_> = change
+            .overwritten
+            .iter()
+            .map(|mark| mark.mutation_id)
+            .collect();
+        assert_eq!(told, [bob.id(), cyd.id(), dan.id()]);
+        for mark in &change.overwritten {
+            assert_eq!(mark.payload.as_ref().unwrap().as_str(), "[[2,3],4]");
+            assert_eq!(mark.by, gone.seq);
+        }
+    });
+}
+
+#[test]
+fn of_what_a_merge_holds_nobody_is_told_whose_edit_the_winner_had_seen_or_built_upon() {
+    on_every_log(async |w| {
+        let w = merging(w);
+        let v1 = w.apply("ann", &w.create("a", "1")).await;
+        w.sleep(100);
+        let v2 = w.apply("bob", &w.update("a", "2").on(&v1).aged(60)).await;
+        let cyd = w.update("a", "3").on(&v1).aged(50);
+        w.apply("cyd", &cyd).await;
+        let dan = w.update("a", "4").on(&v1).aged(40);
+        w.apply("dan", &dan).await;
+        // Cyd has pulled what Bob wrote, and goes on from her own edit.
+        let delete = w.delete("a").on(&v2).after(&cyd).aged(5);
+        w.apply("cyd", &delete).await;
+        let told = w.state().await.remove("a").unwrap().overwritten;
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!(told[0].mutation_id, dan.id());
+
+        // Who has seen the merge overwrites nobody.
+        let v1 = w.apply("ann", &w.create("b", "1")).await;
+        w.sleep(100);
+        w.apply("bob", &w.update("b", "2").on(&v1).aged(60)).await;
+        let v3 = w.apply("cyd", &w.update("b", "3").on(&v1).aged(50)).await;
+        w.apply("ann", &w.delete("b").on(&v3)).await;
+        assert!(w.state().await["b"].overwritten.is_empty());
     });
 }
 

@@ -125,6 +125,23 @@ fn concurrent_repeats_of_one_mutation_apply_it_once() {
 }
 
 #[test]
+fn a_log_of_an_older_version_is_brought_up_to_date_and_keeps_its_records() {
+    let (_directory, path) = file();
+    let w = world(&path);
+    let (first, second) = (w.create("a", "1"), w.create("b", "2"));
+    block_on(w.apply("ann", &first));
+    drop(w);
+    let raw = rusqlite::Connection::open(&path).unwrap();
+    raw.execute_batch("alter table records drop column included; pragma user_version = 1;")
+        .unwrap();
+    drop(raw);
+    let w = world(&path);
+    block_on(w.apply("ann", &second));
+    let state = block_on(w.state());
+    assert_eq!(state.keys().collect::<Vec<_>>(), ["a", "b"]);
+}
+
+#[test]
 fn a_log_of_a_newer_version_is_refused() {
     let (_directory, path) = file();
     drop(SqliteLog::open(&path).unwrap());

@@ -6,7 +6,7 @@ use sync_core::{
 };
 
 use super::{Concurrent, ConflictPolicy, Incoming, Rules, Situation};
-use crate::log::{Outcome, OverwrittenRow, RecordRow, Retention, ScopeRow};
+use crate::log::{IncludedRow, Outcome, OverwrittenRow, RecordRow, Retention, ScopeRow};
 
 /// The most marks of overwritten edits that a record carries on.
 const MARKS: usize = 16;
@@ -43,9 +43,9 @@ impl Encounter<'_> {
             (Op::Delete, _) if !live => Effect::Nothing,
             // Never a create: whoever deleted the record must not see it come back.
             (Op::Update(_), _) if !live => Effect::Lost,
-            (_, None) => self.change(self.op.payload(), None, Vec::new()),
+            (_, None) => Effect::Change(self.change(self.op.payload(), None)),
             (_, Some(record)) if self.has_seen(record) => {
-                self.change(self.op.payload(), Some(record), self.carried(record))
+                Effect::Change(self.change(self.op.payload(), Some(record)))
             }
             (_, Some(record)) => self.contest(record),
         }
@@ -92,7 +92,7 @@ impl Encounter<'_> {
                 return match (merged.same_json(incoming), merged.same_json(current)) {
                     (true, false) => self.win(record),
                     (false, true) => Effect::Lost,
-                    _ => self.change(Some(&merged), Some(record), self.carried(record)),
+                    _ => self.join(record, &merged),
                 };
             }
         }
@@ -103,32 +103,53 @@ impl Encounter<'_> {
         }
     }
 
-    /// Overwrites what had arrived first, and leaves a mark that tells its author.
+    /// Overwrites what had arrived first, and leaves marks that tell the authors.
     fn win(&self, record: &RecordRow) -> Effect {
-        let mut marks = self.carried(record);
-        marks.push(OverwrittenRow {
-            mutation_id: record.mutation_id,
-            account: record.account.clone(),
+        let mut change = self.change(self.op.payload(), Some(record));
+        let marks = self.unseen(record).map(|edit| OverwrittenRow {
+            mutation_id: edit.mutation_id,
+            account: edit.account,
             payload: record.payload.clone(),
-            by: self.scope.head + 1,
+            by: change.seq,
             at: self.received,
         });
-        self.change(self.op.payload(), Some(record), marks)
+        change.overwritten.extend(marks);
+        bound(&mut change.overwritten);
+        Effect::Change(change)
     }
 
-    fn change(
-        &self,
-        payload: Option<&Payload>,
-        over: Option<&RecordRow>,
-        mut overwritten: Vec<OverwrittenRow>,
-    ) -> Effect {
-        bound(&mut overwritten);
+    /// Puts a merge with what had arrived first in its place.
+    fn join(&self, record: &RecordRow, merged: &Payload) -> Effect {
+        let mut change = self.change(Some(merged), Some(record));
+        change.included = self.unseen(record).collect();
+        let too_many = change.included.len().saturating_sub(MARKS);
+        change.included.drain(..too_many);
+        Effect::Change(change)
+    }
+
+    /// The edits in a record that the author of this one does not know of, the newest last.
+    fn unseen(&self, record: &RecordRow) -> impl Iterator<Item = IncludedRow> {
+        let base = self.situation.base_seq(self.incoming).unwrap_or(0);
+        let newest = IncludedRow {
+            mutation_id: record.mutation_id,
+            account: record.account.clone(),
+            seq: record.seq,
+        };
+        record
+            .included
+            .iter()
+            .cloned()
+            .chain([newest])
+            .filter(move |edit| edit.seq > base && self.incoming.after != Some(edit.mutation_id))
+    }
+
+    fn change(&self, payload: Option<&Payload>, over: Option<&RecordRow>) -> Box<RecordRow> {
         let edited = self.edited();
         let merged = match (payload, self.op.payload()) {
             (Some(made), Some(sent)) => !made.same_json(sent),
             _ => false,
         };
-        Effect::Change(Box::new(RecordRow {
+        Box::new(RecordRow {
             key: self.incoming.key.detached(),
             payload: payload.map(Payload::detached),
             schema: self.incoming.schema,
@@ -142,8 +163,9 @@ impl Encounter<'_> {
             merged,
             edited: over.map_or(edited, |over| edited.max(over.edited)),
             made: self.received,
-            overwritten,
-        }))
+            overwritten: over.map_or_else(Vec::new, |over| self.carried(over)),
+            included: Vec::new(),
+        })
     }
 
     /// When the edit was made, by the server's clock: its age before the receipt, but not before what it was

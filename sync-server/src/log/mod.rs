@@ -19,7 +19,7 @@ use sync_core::{
 };
 
 pub use memory::{Backup, MemoryLog};
-pub use rows::{Outcome, OverwrittenRow, PastEpoch, RecordRow, ScopeRow, VerdictRow};
+pub use rows::{IncludedRow, Outcome, OverwrittenRow, PastEpoch, RecordRow, ScopeRow, VerdictRow};
 
 use crate::decide::{Incoming, Rules};
 

@@ -110,6 +110,19 @@ pub struct RecordRow {
     pub made: Timestamp,
     /// Edits that it, or one that it supersedes, has overwritten; oldest first.
     pub overwritten: Vec<OverwrittenRow>,
+    /// Edits of others that a merge has left in the payload, oldest first: whoever overwrites it overwrites them.
+    pub included: Vec<IncludedRow>,
+}
+
+/// An edit that a record holds merged with a later one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IncludedRow {
+    /// The mutation.
+    pub mutation_id: MutationId,
+    /// Whose it is.
+    pub account: Account,
+    /// The number of the change that it was applied as.
+    pub seq: u64,
 }
 
 /// An edit that was applied and then lost to a concurrent one.
@@ -119,7 +132,7 @@ pub struct OverwrittenRow {
     pub mutation_id: MutationId,
     /// Whose it was.
     pub account: Account,
-    /// What it had written; none if it was a delete.
+    /// What the record was by it, with whatever a merge had put to it; none if it was a delete.
     pub payload: Option<Payload>,
     /// The number of the change that won.
     pub by: u64,

@@ -44,8 +44,9 @@ pub(crate) struct Cast {
 }
 
 /// How two concurrent edits of a record end at the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Judgement {
+    #[default]
     LaterEditWins,
     FirstWins,
     /// One record is made of the two.

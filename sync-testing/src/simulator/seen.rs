@@ -172,7 +172,8 @@ impl Recorder {
             shared: Arc::new(Mutex::new(Shared {
                 truth: Truth {
                     retention: cast.retention,
-                    judgement: Some(cast.judgement),
+                    judgement: cast.judgement,
+                    replies: cast.devices.iter().map(|device| device.reply).collect(),
                     ..Truth::default()
                 },
                 invariants: invariants::all(),

@@ -15,7 +15,7 @@ use sync_core::{
 
 use super::{
     network::Asked,
-    plan::{Act, Judgement},
+    plan::{Act, Judgement, Reply},
     seen::{Seen, TabId},
     snapshot::Snapshot,
 };
@@ -36,6 +36,8 @@ pub(crate) struct Truth {
     pub(crate) backup: Option<History>,
     /// The verdicts of each mutation that has ever been decided; an old one may be on its way for long.
     pub(crate) verdicts: BTreeMap<MutationId, BTreeSet<Decided>>,
+    /// When each mutation was sent first: it was decided then, or later.
+    pub(crate) sent: BTreeMap<MutationId, Time>,
     /// Mutations that were applied in some history of the server.
     pub(crate) ever_applied: BTreeSet<MutationId>,
     /// The place of each mutation in the order of its device's store, as long as it is pending there.
@@ -46,7 +48,9 @@ pub(crate) struct Truth {
     /// How long the server keeps verdicts.
     pub(crate) retention: Duration,
     /// How concurrent edits end.
-    pub(crate) judgement: Option<Judgement>,
+    pub(crate) judgement: Judgement,
+    /// What each device's app does when its edit has lost.
+    pub(crate) replies: Vec<Reply>,
     /// Since when each device has known how long, of a scope.
     pub(crate) heard_retention: BTreeMap<(usize, Scope), Time>,
     /// The devices whose wall clock was set back: they cannot tell the age of what they sent.
@@ -178,6 +182,9 @@ impl Truth {
                 asked: Asked::Push(push),
                 ..
             } => {
+                for sent in &push.mutations {
+                    self.sent.entry(sent.mutation.id).or_insert(self.now);
+                }
                 for (scope, _) in push.cursors.iter().filter(|(_, cursor)| cursor.is_none()) {
                     let of = (tab.device, scope.clone());
                     self.sent_unpulled.insert(of, self.now);

@@ -28,7 +28,7 @@ pub(super) fn scope(row: &Row<'_>) -> rusqlite::Result<(i64, ScopeRow)> {
 }
 
 pub(super) const RECORD: &str = "entity_type, entity_id, seq, payload, schema, mutation_id, account, \
-                                 merged, edited, made, overwritten, created";
+                                 merged, edited, made, overwritten, created, included";
 
 pub(super) fn record(scope: &Scope, row: &Row<'_>) -> rusqlite::Result<RecordRow> {
     Ok(RecordRow {
@@ -45,20 +45,21 @@ pub(super) fn record(scope: &Scope, row: &Row<'_>) -> rusqlite::Result<RecordRow
         merged: row.get(7)?,
         edited: Timestamp::from_millis(row.get(8)?),
         made: Timestamp::from_millis(row.get(9)?),
-        overwritten: marks(row, 10)?,
+        overwritten: list(row, 10)?,
+        included: list(row, 12)?,
     })
 }
 
-/// The marks of overwritten edits; null where there are none.
-pub(super) fn marks(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<OverwrittenRow>> {
+/// A list of a record's, null where it is empty.
+pub(super) fn list<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<T>> {
     match row.get_ref(column)?.as_str_or_null()? {
-        Some(marks) => json(column, marks),
+        Some(list) => json(column, list),
         None => Ok(Vec::new()),
     }
 }
 
-pub(super) fn marks_to_json(marks: &[OverwrittenRow]) -> rusqlite::Result<Option<String>> {
-    (!marks.is_empty()).then(|| to_json(&marks)).transpose()
+pub(super) fn list_to_json<T: Serialize>(list: &[T]) -> rusqlite::Result<Option<String>> {
+    (!list.is_empty()).then(|| to_json(&list)).transpose()
 }
 
 /// When the first of the marks was made.

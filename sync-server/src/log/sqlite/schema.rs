@@ -9,7 +9,8 @@ use super::failed;
 const APPLICATION_ID: i32 = 0x5359_4e4c;
 
 /// What brings a file from one version to the next; the version is how many of them it has had.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     create table scopes (
         id integer primary key,
         scope text not null unique,
@@ -73,7 +74,10 @@ const MIGRATIONS: [&str; 1] = ["
         role text,
         primary key (scope, account)
     ) strict, without rowid;
-"];
+",
+    // The edits of others that a merge has left in a record.
+    "alter table records add column included text;",
+];
 
 /// Brings the file to this version of the library.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {

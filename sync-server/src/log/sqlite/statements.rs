@@ -76,12 +76,13 @@ pub(super) fn store_record(
         )?
         .execute(params![entity_type, entity_id, scope])?;
     let marks = &record.overwritten;
-    let overwritten = rows::marks_to_json(marks)?;
+    let overwritten = rows::list_to_json(marks)?;
+    let included = rows::list_to_json(&record.included)?;
     connection
         .prepare_cached(
             "insert into records (scope, entity_type, entity_id, seq, payload, schema, mutation_id, account,
-                 merged, edited, made, overwritten, oldest_mark, created)
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+                 merged, edited, made, overwritten, oldest_mark, created, included)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
         )?
         .execute(params![
             scope,
@@ -98,6 +99,7 @@ pub(super) fn store_record(
             overwritten,
             rows::oldest(marks),
             record.created,
+            included,
         ])?;
     connection
         .prepare_cached("insert into moments (scope, seq, made) values (?1, ?2, ?3)")?
@@ -161,7 +163,7 @@ pub(super) fn forget_marks(connection: &Connection, before: Timestamp) -> rusqli
         .prepare_cached("select rowid, overwritten from records where oldest_mark < ?1")?;
     let records: Vec<(i64, Vec<OverwrittenRow>)> = select
         .query_map([before.as_millis()], |row| {
-            Ok((row.get(0)?, rows::marks(row, 1)?))
+            Ok((row.get(0)?, rows::list(row, 1)?))
         })?
         .collect::<rusqlite::Result<_>>()?;
     let mut update = connection
@@ -170,7 +172,7 @@ pub(super) fn forget_marks(connection: &Connection, before: Timestamp) -> rusqli
         marks.retain(|mark| mark.at >= before);
         update.execute(params![
             id,
-            rows::marks_to_json(&marks)?,
+            rows::list_to_json(&marks)?,
             rows::oldest(&marks)
         ])?;
     }

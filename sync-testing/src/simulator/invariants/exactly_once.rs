@@ -10,7 +10,6 @@ use sync_core::{
 
 use super::Invariant;
 use crate::simulator::{
-    network::Asked,
     seen::Seen,
     truth::{ON_THE_WAY, Truth},
 };
@@ -19,9 +18,9 @@ use crate::simulator::{
 pub(crate) struct ExactlyOnce {
     /// The version that each mutation was answered with first, in the history of the server that goes on.
     answered: BTreeMap<MutationId, Version>,
-    /// When each mutation was sent first: it was applied then, or later.
-    sent: BTreeMap<MutationId, Time>,
-    /// When each mutation was known to be applied first, in whatever history.
+    /// When the server was seen to apply each mutation first, in whatever history.
+    decided: BTreeMap<MutationId, Time>,
+    /// When each mutation was known to be applied first, in whatever history: decided, or read.
     first: BTreeMap<MutationId, Time>,
     /// Whose each number is.
     numbers: BTreeMap<(Scope, u64), MutationId>,
@@ -56,15 +55,6 @@ impl Invariant for ExactlyOnce {
         {
             return self.read(scope, page, truth);
         }
-        if let Seen::Sent {
-            asked: Asked::Push(request),
-            ..
-        } = seen
-        {
-            for sent in &request.mutations {
-                self.sent.entry(sent.mutation.id).or_insert(truth.now);
-            }
-        }
         let Seen::Decided { request, answer } = seen else {
             return Ok(());
         };
@@ -81,6 +71,10 @@ impl Invariant for ExactlyOnce {
             let Some(sent) = request.mutations.iter().find(|sent| sent.mutation.id == id) else {
                 return Err(format!("the server answers for {id}, which was not sent"));
             };
+            // What was read before may have been decided by a server that was killed before it could answer.
+            if !self.first.contains_key(&id) {
+                self.decided.insert(id, truth.now);
+            }
             self.first.entry(id).or_insert(truth.now);
             match self.answered.get(&id).cloned() {
                 Some(first) if first != *version => {
@@ -160,7 +154,8 @@ impl ExactlyOnce {
     /// before the time was up.
     fn may_be_forgotten(&mut self, id: MutationId, scope: &Scope, truth: &Truth) -> bool {
         let since = |at: Option<&Time>| truth.now.since(at.copied().unwrap_or(truth.now));
-        let (at_most, at_least) = (since(self.sent.get(&id)), since(self.first.get(&id)));
+        let latest = self.decided.get(&id).or(truth.sent.get(&id));
+        let (at_most, at_least) = (since(latest), since(self.first.get(&id)));
         let heard = truth.pending.get(&id).is_some_and(|place| {
             let of = (place.device, scope.clone());
             let heard = truth.heard_retention.get(&of);

@@ -10,14 +10,12 @@ use sync_core::{
 };
 
 use super::{Invariant, overwrites::Overwrites};
-use crate::simulator::{network::Asked, plan::Judgement, seen::Seen, truth::Truth};
+use crate::simulator::{plan::Judgement, seen::Seen, truth::Truth};
 
 #[derive(Default)]
 pub(crate) struct LaterEdit {
     /// When and on which device each mutation got what it says.
     edited: BTreeMap<MutationId, (usize, Time)>,
-    /// When each mutation was sent first.
-    sent: BTreeMap<MutationId, Time>,
     overwrites: Overwrites,
     /// When each change was made, by its scope's name and its number.
     made: BTreeMap<(String, u64), Time>,
@@ -52,14 +50,6 @@ impl Invariant for LaterEdit {
                     }
                 }
             }
-            Seen::Sent {
-                asked: Asked::Push(push),
-                ..
-            } => {
-                for sent in &push.mutations {
-                    self.sent.entry(sent.mutation.id).or_insert(truth.now);
-                }
-            }
             Seen::Decided { request, answer } => {
                 for (sent, answer) in request.mutations.iter().zip(&answer.answers) {
                     self.decided(&sent.mutation, &answer.verdict, truth)?;
@@ -78,11 +68,11 @@ impl LaterEdit {
         let (Some((winner, edited)), Some((other, before)), Some(left)) = (
             self.edited.get(&sent.id),
             self.edited.get(&loser),
-            self.sent.get(&sent.id),
+            truth.sent.get(&sent.id),
         ) else {
             return Ok(());
         };
-        if winner != other && truth.judgement == Some(Judgement::FirstWins) {
+        if winner != other && truth.judgement == Judgement::FirstWins {
             return Err(format!(
                 "{} of {} has overwritten {loser}, which was first",
                 sent.id, sent.key
@@ -112,21 +102,29 @@ impl LaterEdit {
         } = verdict
         {
             self.made.entry((scope, version.seq)).or_insert(truth.now);
-            let loser = self.overwrites.applied(sent, version, truth);
-            return loser.map_or(Ok(()), |loser| self.won(sent, loser, truth));
+            let losers = self.overwrites.applied(sent, version, truth);
+            let mut losers = losers.into_iter();
+            return losers.try_for_each(|loser| self.won(sent, loser, truth));
         }
         let Verdict::Conflict { .. } = verdict else {
             return Ok(());
         };
-        if truth.judgement == Some(Judgement::FirstWins) {
-            return Ok(());
-        }
         let records = truth.server.scopes.get(&sent.key.scope);
         let record = records.and_then(|scope| scope.records.get(&sent.key));
         // A record that is gone stays so, however late an edit of it comes.
         let Some((newest, Some(_))) = record else {
             return Ok(());
         };
+        let saw = sent.base_version.as_ref();
+        if truth.restores == 0 && saw.is_some_and(|saw| saw.seq >= *newest) {
+            return Err(format!(
+                "{} of {} has lost to change {newest}, over which it was made",
+                sent.id, sent.key
+            ));
+        }
+        if truth.judgement == Judgement::FirstWins {
+            return Ok(());
+        }
         let (Some((device, edited)), Some(made)) =
             (self.edited.get(&sent.id), self.made.get(&(scope, *newest)))
         else {

@@ -12,20 +12,29 @@ pub(super) struct Overwrites {
     makers: BTreeMap<(Scope, u64), MutationId>,
     /// In whatever history: after a restore the answers are repeated.
     applied: BTreeSet<MutationId>,
-    /// Those that the server has merged with others.
-    merges: BTreeSet<MutationId>,
+    /// Those that the server has merged with others: the edits of others in each, and the numbers of these.
+    merges: BTreeMap<MutationId, Vec<(u64, MutationId)>>,
     restores: u64,
 }
 
 impl Overwrites {
-    /// Takes in that a mutation was applied. The mutation whose change it has overwritten, if that one was there and
-    /// the author of this one cannot have known of it.
+    /// Takes in that a mutation was applied. The mutations whose changes it has overwritten, if they were there and the
+    /// author of this one cannot have known of them; a merge holds several.
     pub(super) fn applied(
         &mut self,
         sent: &Mutation,
         version: &Version,
         truth: &Truth,
-    ) -> Option<MutationId> {
+    ) -> Vec<MutationId> {
+        self.found(sent, version, truth).unwrap_or_default()
+    }
+
+    fn found(
+        &mut self,
+        sent: &Mutation,
+        version: &Version,
+        truth: &Truth,
+    ) -> Option<Vec<MutationId>> {
         if truth.restores != self.restores {
             self.restores = truth.restores;
             self.makers.clear();
@@ -39,26 +48,43 @@ impl Overwrites {
             return None;
         }
         let is_merge = made.payload.as_ref() != sent.op.payload();
-        if is_merge {
-            self.merges.insert(sent.id);
-        }
         let place = (sent.key.scope.clone(), version.seq);
         let is_repeated = self.makers.insert(place, sent.id).is_some();
-        if !self.applied.insert(sent.id) || is_repeated || is_merge {
+        if !self.applied.insert(sent.id) || is_repeated {
             return None;
         }
         let mut earlier = server.log.range(..version.seq).rev();
         let (seq, before) = earlier.find(|(_, change)| change.key == sent.key)?;
-        before.payload.as_ref()?;
         let maker = *self.makers.get(&(sent.key.scope.clone(), *seq))?;
-        let saw = sent.base_version.as_ref();
-        let saw = saw.is_some_and(|saw| saw.epoch != version.epoch || saw.seq >= *seq);
+        // That a record was deleted is known for as long as its tombstone is kept.
+        let is_forgotten = || {
+            let sent = truth.sent.get(&maker);
+            sent.is_none_or(|sent| truth.now.since(*sent) > truth.retention)
+        };
+        if before.payload.is_none() && is_forgotten() {
+            return None;
+        }
+        // Who has written on saw what was sent, and not what a merge made of it.
         let follows = sent.after.is_some_and(|after| {
             let number = server.applied.get(&after);
-            after == maker || number.is_some_and(|number| number >= seq)
+            number.is_some_and(|number| number >= seq) && !self.merges.contains_key(&after)
         });
-        // Who has written on saw what was sent, and not what a merge made of it.
-        let follows = follows && !self.merges.contains(&maker);
-        (!saw && !follows).then_some(maker)
+        if follows {
+            return None;
+        }
+        let saw = sent.base_version.as_ref();
+        let saw = saw.map_or(0, |saw| {
+            let is_of_now = saw.epoch == version.epoch;
+            if is_of_now { saw.seq } else { u64::MAX }
+        });
+        let held = self.merges.get(&maker).into_iter().flatten();
+        let edits = held.copied().chain([(*seq, maker)]);
+        let unseen = edits.filter(|(seq, id)| saw < *seq && sent.after != Some(*id));
+        let unseen: Vec<_> = unseen.collect();
+        if is_merge {
+            self.merges.insert(sent.id, unseen);
+            return None;
+        }
+        Some(unseen.into_iter().map(|(_, id)| id).collect())
     }
 }

@@ -87,9 +87,12 @@ impl Invariant for Told {
 
 impl Told {
     fn applied(&mut self, sent: &Mutation, version: &Version, truth: &Truth) {
-        let Some(loser) = self.overwrites.applied(sent, version, truth) else {
-            return;
-        };
+        for loser in self.overwrites.applied(sent, version, truth) {
+            self.lost(loser, sent, version, truth);
+        }
+    }
+
+    fn lost(&mut self, loser: MutationId, sent: &Mutation, version: &Version, truth: &Truth) {
         let Some((device, author, made_in)) = self.authors.get(&loser) else {
             return;
         };

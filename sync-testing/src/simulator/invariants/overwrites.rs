@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sync_core::model::{Mutation, MutationId, Scope, Version};
 
-use crate::simulator::truth::Truth;
+use crate::simulator::truth::{Appended, Truth};
 
 /// The changes of the server's history, by who made them.
 #[derive(Default)]
@@ -26,33 +26,36 @@ impl Overwrites {
         version: &Version,
         truth: &Truth,
     ) -> Vec<MutationId> {
-        self.found(sent, version, truth).unwrap_or_default()
-    }
-
-    fn found(
-        &mut self,
-        sent: &Mutation,
-        version: &Version,
-        truth: &Truth,
-    ) -> Option<Vec<MutationId>> {
         if truth.restores != self.restores {
             self.restores = truth.restores;
             self.makers.clear();
+            self.merges.clear();
         }
-        let server = truth.server.scopes.get(&sent.key.scope)?;
-        let made = server.log.get(&version.seq)?;
-        // A delete of what was gone has made no change, and names the newest one there is.
-        let mut numbers = server.applied.iter();
-        let is_anothers = numbers.any(|(id, seq)| *id != sent.id && *seq == version.seq);
-        if made.key != sent.key || is_anothers {
-            return None;
-        }
-        let is_merge = made.payload.as_ref() != sent.op.payload();
+        let Some(made) = change(sent, version, truth) else {
+            return Vec::new();
+        };
         let place = (sent.key.scope.clone(), version.seq);
-        let is_repeated = self.makers.insert(place, sent.id).is_some();
-        if !self.applied.insert(sent.id) || is_repeated {
-            return None;
+        if self.makers.insert(place, sent.id).is_some() {
+            return Vec::new();
         }
+        let is_first = self.applied.insert(sent.id);
+        let unseen = self.unseen(sent, version, truth).unwrap_or_default();
+        if made.payload.as_ref() != sent.op.payload() {
+            self.merges.insert(sent.id, unseen);
+            return Vec::new();
+        }
+        let unseen = unseen.into_iter().filter(|_| is_first);
+        unseen.map(|(_, id)| id).collect()
+    }
+
+    /// The edits that the record held before, as far as the author cannot have known of them.
+    fn unseen(
+        &self,
+        sent: &Mutation,
+        version: &Version,
+        truth: &Truth,
+    ) -> Option<Vec<(u64, MutationId)>> {
+        let server = truth.server.scopes.get(&sent.key.scope)?;
         let mut earlier = server.log.range(..version.seq).rev();
         let (seq, before) = earlier.find(|(_, change)| change.key == sent.key)?;
         let maker = *self.makers.get(&(sent.key.scope.clone(), *seq))?;
@@ -72,19 +75,23 @@ impl Overwrites {
         if follows {
             return None;
         }
-        let saw = sent.base_version.as_ref();
-        let saw = saw.map_or(0, |saw| {
+        let saw = sent.base_version.as_ref().map_or(0, |saw| {
             let is_of_now = saw.epoch == version.epoch;
             if is_of_now { saw.seq } else { u64::MAX }
         });
         let held = self.merges.get(&maker).into_iter().flatten();
         let edits = held.copied().chain([(*seq, maker)]);
         let unseen = edits.filter(|(seq, id)| saw < *seq && sent.after != Some(*id));
-        let unseen: Vec<_> = unseen.collect();
-        if is_merge {
-            self.merges.insert(sent.id, unseen);
-            return None;
-        }
-        Some(unseen.into_iter().map(|(_, id)| id).collect())
+        Some(unseen.collect())
     }
+}
+
+/// The change that a mutation was applied as; none where it had nothing to do.
+fn change<'t>(sent: &Mutation, version: &Version, truth: &'t Truth) -> Option<&'t Appended> {
+    let server = truth.server.scopes.get(&sent.key.scope)?;
+    let made = server.log.get(&version.seq)?;
+    // A delete of what was gone names the newest change there is.
+    let mut numbers = server.applied.iter();
+    let is_anothers = numbers.any(|(id, seq)| *id != sent.id && *seq == version.seq);
+    (made.key == sent.key && !is_anothers).then_some(made)
 }

@@ -75,7 +75,7 @@ pub(crate) enum Detail {
 }
 
 /// An entry of the diary: what lists and forms know of each of its types.
-pub(crate) trait Entry: Entity + Clone + PartialEq + Sync + Unpin {
+pub(crate) trait Entry: Entity + Clone + PartialEq + Sync {
     /// What several are called.
     const TITLE: &'static str;
     /// What one is called.

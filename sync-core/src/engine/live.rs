@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    marker::PhantomData,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -102,7 +101,6 @@ fn watch<I: Send + 'static>(
 /// when the database could not be read; the next comes with the next commit.
 pub struct Live<T> {
     inner: EngineStream<Result<Vec<Item<T>>, StoreError>>,
-    of: PhantomData<T>,
 }
 
 impl<T: Entity> Live<T> {
@@ -113,17 +111,11 @@ impl<T: Entity> Live<T> {
             marks: row.marks,
             conflict,
         });
-        Self {
-            inner,
-            of: PhantomData,
-        }
+        Self { inner }
     }
 }
 
-impl<T> Stream for Live<T>
-where
-    T: Unpin,
-{
+impl<T> Stream for Live<T> {
     type Item = Result<Vec<Item<T>>, StoreError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {

@@ -50,7 +50,7 @@ pub fn use_engine() -> SyncEngine {
 #[must_use]
 pub fn use_live<T>(scope: &ScopeHandle) -> ReadSignal<Vec<Row<T>>>
 where
-    T: Entity + Clone + Sync + Unpin,
+    T: Entity + Clone + Sync,
 {
     let (rows, set_rows) = signal(Vec::new());
     follow(scope.live::<T>(), move |items| {

@@ -42,7 +42,7 @@ pub fn use_active(scope: &AttrValue) {
 
 /// The records of a type in a scope, as they are now and from now on.
 #[hook]
-pub fn use_live<T: Entity + Unpin>(scope: &AttrValue) -> Rc<Vec<Item<T>>> {
+pub fn use_live<T: Entity>(scope: &AttrValue) -> Rc<Vec<Item<T>>> {
     let engine = use_engine();
     let items = use_state(Rc::<Vec<Item<T>>>::default);
     let set = items.setter();

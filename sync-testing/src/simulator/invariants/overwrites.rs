@@ -10,6 +10,8 @@ use crate::simulator::truth::{Appended, Truth};
 #[derive(Default)]
 pub(super) struct Overwrites {
     makers: BTreeMap<(Scope, u64), MutationId>,
+    /// The number that each was answered with last: a verdict that was forgotten is made anew.
+    newest: BTreeMap<MutationId, u64>,
     /// In whatever history: after a restore the answers are repeated.
     applied: BTreeSet<MutationId>,
     /// Those that the server has merged with others: the edits of others in each, and the numbers of these.
@@ -30,7 +32,9 @@ impl Overwrites {
             self.restores = truth.restores;
             self.makers.clear();
             self.merges.clear();
+            self.newest.clear();
         }
+        self.newest.insert(sent.id, version.seq);
         let Some(made) = change(sent, version, truth) else {
             return Vec::new();
         };
@@ -69,7 +73,7 @@ impl Overwrites {
         }
         // Who has written on saw what was sent, and not what a merge made of it.
         let follows = sent.after.is_some_and(|after| {
-            let number = server.applied.get(&after);
+            let number = server.applied.get(&after).max(self.newest.get(&after));
             number.is_some_and(|number| number >= seq) && !self.merges.contains_key(&after)
         });
         if follows {

@@ -1,6 +1,6 @@
 //! What wants a decision of the user: edits that were refused, conflicts, and edits of babies that are shared no more.
 
-use leptos::{prelude::*, task::spawn_local};
+use leptos::prelude::*;
 use leptos_hooks::{use_engine, use_reread};
 use sync_core::{
     engine::{EngineError, Entity, SyncEngine},
@@ -10,6 +10,7 @@ use sync_core::{
 
 use crate::{
     records::{Baby, Entry as _, Feed, Nappy, Sleep},
+    saving::Saving,
     time::shown,
 };
 
@@ -83,14 +84,17 @@ struct Decide {
 }
 
 impl Decide {
-    fn by<F>(self, act: impl FnOnce(SyncEngine) -> F)
+    /// Unless the one before about the same is still being stored.
+    fn by<F>(self, saving: Saving, act: impl FnOnce(SyncEngine) -> F)
     where
         F: Future<Output = Result<(), EngineError>> + 'static,
     {
         let done = act(self.engine.get_value());
-        spawn_local(async move {
-            let error = done.await.err();
-            self.set_error.set(error.map(|error| error.to_string()));
+        saving.run(async move {
+            let error = done.await.err().map(|error| error.to_string());
+            let is_done = error.is_none();
+            self.set_error.set(error);
+            is_done
         });
     }
 }
@@ -101,22 +105,29 @@ fn failed_line(entry: Entry, decide: Decide) -> impl IntoView {
         _ => String::new(),
     };
     let what = described(&entry.mutation);
+    let saving = Saving::new();
     let (retried, discarded) = (entry.mutation.key.clone(), entry.mutation.key);
     let retry = move |_| {
         let key = retried.clone();
-        decide.by(async move |engine: SyncEngine| engine.retry(key).await.map(drop));
+        decide.by(saving, async move |engine: SyncEngine| {
+            engine.retry(key).await.map(drop)
+        });
     };
     let discard = move |_| {
         let key = discarded.clone();
-        decide.by(async move |engine: SyncEngine| engine.discard(key).await.map(drop));
+        decide.by(saving, async move |engine: SyncEngine| {
+            engine.discard(key).await.map(drop)
+        });
     };
     view! {
-        <li class="card">
+        <li class="card" aria-busy=move || saving.busy()>
             <h3>"An edit was refused"</h3>
             <p>{what}</p>
             <p class="error">{why}</p>
-            <button on:click=retry>"Try again"</button>
-            <button class="danger" on:click=discard>"Discard"</button>
+            <button aria-disabled=move || saving.busy() on:click=retry>"Try again"</button>
+            <button class="danger" aria-disabled=move || saving.busy() on:click=discard>
+                "Discard"
+            </button>
         </li>
     }
 }
@@ -136,24 +147,42 @@ fn conflict_line(conflict: Conflict, decide: Decide) -> impl IntoView {
     let id = conflict.mutation_id;
     let consequence = format!("stands-{id}");
     let described_by = consequence.clone();
+    let saving = Saving::new();
     let keep = move |_| {
-        decide.by(async move |engine: SyncEngine| engine.acknowledge_conflicts([id]).await);
+        decide.by(saving, async move |engine: SyncEngine| {
+            engine.acknowledge_conflicts([id]).await
+        });
     };
     let insist = move |_| {
         let conflict = conflict.clone();
-        decide.by(async move |engine: SyncEngine| use_mine(&engine, conflict).await);
+        decide.by(saving, async move |engine: SyncEngine| {
+            use_mine(&engine, conflict).await
+        });
     };
     view! {
-        <li class="card">
+        <li class="card" aria-busy=move || saving.busy()>
             <h3>"Edited by two at the same time"</h3>
             <dl>
                 <dt>"Mine"</dt><dd>{mine}</dd>
                 <dt>"Theirs"</dt><dd>{theirs}</dd>
             </dl>
             <p class="hint" id=consequence>{stands}</p>
-            <button aria-describedby=described_by.clone() on:click=keep>{keep_it}</button>
+            <button
+                aria-describedby=described_by.clone()
+                aria-disabled=move || saving.busy()
+                on:click=keep
+            >
+                {keep_it}
+            </button>
             {is_theirs.then(|| view! {
-                <button class="quiet" aria-describedby=described_by on:click=insist>"Use mine"</button>
+                <button
+                    class="quiet"
+                    aria-describedby=described_by
+                    aria-disabled=move || saving.busy()
+                    on:click=insist
+                >
+                    "Use mine"
+                </button>
             })}
         </li>
     }
@@ -181,13 +210,16 @@ async fn use_mine(engine: &SyncEngine, conflict: Conflict) -> Result<(), EngineE
 fn revoked_line(revoked: Revoked, decide: Decide) -> impl IntoView {
     let what = described(&revoked.mutation);
     let id = revoked.mutation.id;
+    let saving = Saving::new();
     let (seen, set_seen) = signal(false);
     let acknowledge = move |_| {
         set_seen.set(true);
-        decide.by(async move |engine: SyncEngine| engine.acknowledge_revoked([id]).await);
+        decide.by(saving, async move |engine: SyncEngine| {
+            engine.acknowledge_revoked([id]).await
+        });
     };
     view! {
-        <li class="card" hidden=move || seen.get()>
+        <li class="card" aria-busy=move || saving.busy() hidden=move || seen.get()>
             <h3>"Not shared with you any more"</h3>
             <p>"This was not sent before: " {what}</p>
             <button on:click=acknowledge>"I have seen it"</button>

@@ -1,12 +1,13 @@
 //! Logging in as one of the demo's accounts, and out again.
 
-use leptos::{prelude::*, task::spawn_local};
+use leptos::prelude::*;
 use leptos_hooks::use_engine;
 use sync_core::engine::SyncEngine;
 
 use crate::{
     device::database,
     memory::{ACCOUNT, remember},
+    saving::Saving,
 };
 
 /// The accounts that the demo's server knows.
@@ -59,9 +60,10 @@ pub(crate) fn LogOut(name: String, account: RwSignal<Option<String>>) -> impl In
     let engine = use_engine();
     let (refused, set_refused) = signal(None::<String>);
     let shown = format!("Log out {name}");
+    let saving = Saving::new();
     let log_out = move |force: bool| {
         let engine = engine.clone();
-        spawn_local(async move {
+        saving.run(async move {
             let left = if force {
                 let wiped = engine.wipe(true).await;
                 wiped.map_err(|error| error.to_string())
@@ -75,18 +77,32 @@ pub(crate) fn LogOut(name: String, account: RwSignal<Option<String>>) -> impl In
                 }
                 Err(error) => set_refused.set(Some(error)),
             }
+            // Whoever is told what is left decides anew, however soon.
+            false
         });
     };
     let force = log_out.clone();
     view! {
         <div class="logout" role="group" aria-label="Account" title=database(&name)>
-            <button class="quiet" on:click=move |_| log_out(false)>{shown}</button>
+            <button
+                class="quiet"
+                aria-disabled=move || saving.busy()
+                on:click=move |_| log_out(false)
+            >
+                {shown}
+            </button>
             {move || refused.get().map(|why| {
                 let force = force.clone();
                 view! {
                     <p role="alert" class="error">
                         {why} " "
-                        <button class="danger" on:click=move |_| force(true)>"Log out and lose it"</button>
+                        <button
+                            class="danger"
+                            aria-disabled=move || saving.busy()
+                            on:click=move |_| force(true)
+                        >
+                            "Log out and lose it"
+                        </button>
                         " "
                         <button class="quiet" on:click=move |_| set_refused.set(None)>"Stay"</button>
                     </p>

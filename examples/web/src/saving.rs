@@ -1,4 +1,4 @@
-//! A form while what it holds is being stored: once is enough, however often Enter is pressed.
+//! A form or a decision while it is being stored: once is enough, however often Enter is pressed.
 
 use js_sys::Date;
 use leptos::{prelude::*, task::spawn_local};
@@ -42,8 +42,9 @@ impl Saving {
         self.busy.set(true);
         spawn_local(async move {
             let stored = store.await;
-            self.stored_at.set_value(stored.then(Date::now));
-            self.busy.set(false);
+            // Whatever was stored may have taken the form off the screen.
+            self.stored_at.try_set_value(stored.then(Date::now));
+            self.busy.try_set(false);
         });
     }
 }

@@ -180,7 +180,11 @@ async fn an_edit_that_the_server_refuses_is_shown_until_it_is_discarded_or_corre
     alice.see("Sync status", "1 edit was refused").await?;
     alice.miss("Sync status", "Everything is sent").await?;
     alice.screenshots("failed").await?;
+    alice.hold_the_database("baby-log-alice").await?;
     alice.press("Decisions", "Try again").await?;
+    alice.see_busy("Decisions", true).await?;
+    alice.release_the_database().await?;
+    alice.see_busy("Decisions", false).await?;
     alice.see("Decisions", "No baby drinks 5000 ml").await?;
     alice.press("Decisions", "Discard").await?;
     alice.miss("Feeds", "5000 ml").await?;

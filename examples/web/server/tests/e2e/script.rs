@@ -101,11 +101,11 @@ impl Page {
         self.text_of(&read).await
     }
 
-    /// Waits until the form of a part says that it is storing, and its button that it cannot be used; or neither.
+    /// Waits until the form or card of a part says that it is storing, and its button that it cannot be used; or neither.
     pub(crate) async fn see_busy(&self, part: &str, busy: bool) -> Result {
         let read = format!(
-            "const form = document.querySelector('[aria-label={part}] form');
-            return [form.ariaBusy, form.querySelector('button').ariaDisabled]
+            "const held = document.querySelector('[aria-label={part}] :is(form, .card)');
+            return [held.ariaBusy, held.querySelector('button').ariaDisabled]
                 .every((said) => (said === 'true') === {busy});"
         );
         self.until(&format!("busy: {busy} in {part}"), async || {

@@ -132,6 +132,14 @@ impl Terminal {
         let applied = truth.ever_applied.contains(&id);
         let lost = truth.was_ever(id, Decided::Conflict);
         let in_conflict = before.conflict(id).is_some() || after.conflict(id).is_some();
+        // A later edit of the record that was applied decides for those before it, whatever became of them.
+        let is_later = |other: &&Entry| {
+            other.seq > entry.seq && truth.ever_applied.contains(&other.mutation.id)
+        };
+        let mut later = before
+            .entries_of(&entry.mutation.key)
+            .filter(is_later)
+            .map(|other| other.mutation.id);
         let allowed = match (call, &entry.state) {
             (StoreCall::Wipe, _) => true,
             (StoreCall::Purge, EntryState::Acknowledged(_)) => true,
@@ -141,15 +149,13 @@ impl Terminal {
             (StoreCall::Enqueue | StoreCall::Retry | StoreCall::Discard, EntryState::Failed(_)) => {
                 true
             }
-            (StoreCall::Settle, EntryState::Pending(_)) => applied || (lost && in_conflict),
-            // A later edit of the record that was applied decides for those before it, whatever became of them.
+            (StoreCall::Settle, EntryState::Pending(_)) => {
+                // Who has lost the access to a record is not shown what an edit of it has lost to.
+                applied || (lost && (in_conflict || later.any(|id| after.entry(id).is_none())))
+            }
             (StoreCall::Apply, EntryState::Pending(_)) => {
-                let later = before.entries_of(&entry.mutation.key);
-                let mut later = later.filter(|other| other.seq > entry.seq);
                 let unheard = self.arrived.contains(&id) && !truth.verdicts.contains_key(&id);
-                applied
-                    || ((lost || unheard)
-                        && later.any(|other| truth.ever_applied.contains(&other.mutation.id)))
+                applied || ((lost || unheard) && later.next().is_some())
             }
             (StoreCall::Apply, EntryState::Failed(_)) => applied,
             (StoreCall::Apply, EntryState::Acknowledged(_)) => {

@@ -126,6 +126,11 @@ pub fn so_far(events: &mut Events) -> Vec<Event> {
 #[doc = include_str!("../README.md")]
 pub struct Readme;
 
+/// The page on decisions, so that its example is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/decisions.md")]
+pub struct Decisions;
+
 /// The page on settings, so that its example is compiled.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/configuration.md")]

@@ -148,6 +148,14 @@ impl Session<'_> {
         let answer = self.dialect.decode_answers(&body);
         let answer =
             answer.map_err(|error| Broken::new(format!("answers that cannot be read: {error}")))?;
+        for (at, answer) in answer.answers.iter().enumerate() {
+            let Verdict::Applied { version: None, .. } = answer.verdict else {
+                continue;
+            };
+            holds(matches!(self.dialect, Dialect::Feed(_)), || {
+                format!("applied without a version in answers[{at}]")
+            })?;
+        }
         Ok(answer.answers)
     }
 

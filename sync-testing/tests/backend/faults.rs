@@ -34,6 +34,12 @@ enum Fault {
     DecodesNoName,
     BelievesEncodedNames,
     TakesWrongTypes,
+    SaysScannedTooFar,
+    RepeatsWhateverItSays(Taught),
+    LooksAtVerdictsFirst(Taught),
+    ForgetsWhatItRejected,
+    NamesNoDelete,
+    LeavesVersionsOut,
 }
 
 impl Fault {
@@ -61,6 +67,12 @@ impl Fault {
             }
             Self::IgnoresTheEpochOfBase(taught) => {
                 json::each(body, "mutations", |mutation| taught.believe_base(mutation));
+            }
+            Self::RepeatsWhateverItSays(taught) => {
+                json::each(body, "mutations", |mutation| taught.believe_id(mutation));
+            }
+            Self::LooksAtVerdictsFirst(taught) if taught.knows(body) => {
+                body.insert("cursors".to_owned(), json::raw(&Object::new()));
             }
             Self::TakesWrongTypes => json::mend(body, account),
             _ => {}
@@ -90,9 +102,24 @@ impl Fault {
                     *record = json::raw(&fields);
                 }
             }),
-            Self::HonoursAfterOfAnother(taught) | Self::IgnoresTheEpochOfBase(taught) => {
-                taught.learn(asked, body);
+            Self::SaysScannedTooFar if json::read(body, "hasMore") == Some(true) => {
+                let through: Option<u64> = json::read(body, "through");
+                let beyond = through.map(|through| through + 1);
+                body.insert("through".to_owned(), json::raw(&beyond));
             }
+            Self::ForgetsWhatItRejected => json::apply_unnamed(asked, body),
+            Self::NamesNoDelete => json::each(body, "changes", |change| {
+                if json::read::<String>(change, "op").as_deref() == Some("remove") {
+                    change.remove("mutationId");
+                }
+            }),
+            Self::LeavesVersionsOut => json::each(body, "answers", |answer| {
+                answer.remove("version");
+            }),
+            Self::HonoursAfterOfAnother(taught)
+            | Self::IgnoresTheEpochOfBase(taught)
+            | Self::RepeatsWhateverItSays(taught)
+            | Self::LooksAtVerdictsFirst(taught) => taught.learn(asked, body),
             _ => {}
         }
     }
@@ -199,6 +226,49 @@ async fn a_server_that_takes_fields_of_wrong_types_is_found_out_at_each() {
     let mut points = report.points.iter();
     let seen = &points.find(|found| found.name == point).unwrap().seen;
     assert_eq!(seen.matches("status 200").count(), 29, "{seen}");
+}
+
+#[tokio::test]
+async fn a_server_that_says_it_has_scanned_what_it_has_not_sent_is_found_out() {
+    let point = "changes_are_numbered_in_the_order_of_the_log";
+    fails_alone(Fault::SaysScannedTooFar, point).await;
+}
+
+#[tokio::test]
+async fn a_server_that_repeats_a_verdict_whatever_comes_under_its_id_is_found_out() {
+    let point = "an_id_that_comes_again_with_something_else_is_rejected";
+    fails_alone(Fault::RepeatsWhateverItSays(Taught::default()), point).await;
+}
+
+#[tokio::test]
+async fn a_server_that_looks_at_verdicts_before_cursors_is_found_out() {
+    let point = "an_expired_cursor_goes_before_a_stored_verdict";
+    fails_alone(Fault::LooksAtVerdictsFirst(Taught::default()), point).await;
+}
+
+#[tokio::test]
+async fn a_server_that_rejects_only_followers_that_say_so_is_found_out() {
+    let point = "what_follows_a_rejected_mutation_of_its_record_is_rejected";
+    fails_alone(Fault::ForgetsWhatItRejected, point).await;
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_say_which_mutation_deleted_a_record_is_found_out() {
+    let point = "a_change_names_the_mutation_that_made_it";
+    fails_alone(Fault::NamesNoDelete, point).await;
+}
+
+#[tokio::test]
+async fn a_server_that_leaves_versions_out_hears_so_at_the_first_point() {
+    let routes = served::our_routes(RouterSettings::default(), |server| server);
+    let routes = routes.layer(from_fn_with_state(Fault::LeavesVersionsOut, spoil));
+    let target = served::target(routes).await;
+    let report = check(&target).await.unwrap();
+    let seen = &report.points[0].seen;
+    assert!(
+        seen.ends_with("applied without a version in answers[0]"),
+        "{seen}"
+    );
 }
 
 #[tokio::test]

@@ -35,6 +35,27 @@ pub(crate) fn retain(object: &mut Object, list: &str, keep: impl Fn(&Object) -> 
     object.insert(list.to_owned(), raw(&items));
 }
 
+/// Answers as applied what was rejected only for what came before it in the batch, which it does not name.
+pub(crate) fn apply_unnamed(push: &Object, answer: &mut Object) {
+    let mutations: Vec<Object> = read(push, "mutations").unwrap_or_default();
+    let mut answers: Vec<Object> = read(answer, "answers").unwrap_or_default();
+    let mut spoilt: Vec<String> = Vec::new();
+    for (mutation, answer) in mutations.iter().zip(&mut answers) {
+        let is_rejected = read::<String>(answer, "verdict").as_deref() == Some("rejected");
+        let Some(record) = read::<String>(mutation, "entityId").filter(|_| is_rejected) else {
+            continue;
+        };
+        if spoilt.contains(&record) && read::<String>(mutation, "after").is_none() {
+            answer.insert("verdict".to_owned(), raw(&"applied"));
+            answer.insert("version".to_owned(), raw(&json!({"epoch": "e", "seq": 1})));
+        }
+        spoilt.push(record);
+    }
+    if !answers.is_empty() {
+        answer.insert("answers".to_owned(), raw(&answers));
+    }
+}
+
 /// The account that a token is of.
 pub(crate) fn account_of(headers: &HeaderMap) -> String {
     let token = headers.get(header::AUTHORIZATION);

@@ -200,6 +200,8 @@ async fn a_naive_server_fails_at_exactly_what_it_gets_wrong() {
             "a_batch_that_is_sent_many_times_at_once_is_applied_once",
             "a_verdict_is_repeated_after_others_have_written",
             "a_refusal_is_repeated",
+            "an_id_that_comes_again_with_something_else_is_rejected",
+            "a_change_names_the_mutation_that_made_it",
             // It takes a batch whole or not at all.
             "what_follows_a_rejected_mutation_of_its_record_is_rejected",
             "a_bad_mutation_does_not_spoil_the_others",
@@ -221,6 +223,7 @@ async fn a_naive_server_fails_at_exactly_what_it_gets_wrong() {
             "a_cursor_that_was_never_given_out_is_refused_as_expired",
             "a_cursor_of_another_scope_is_refused_as_expired",
             "a_push_from_an_expired_cursor_is_told_to_resync_and_other_scopes_go_on",
+            "an_expired_cursor_goes_before_a_stored_verdict",
             // It counts no bytes.
             "a_body_beyond_all_bounds_is_refused",
             "a_page_of_large_records_is_bounded",

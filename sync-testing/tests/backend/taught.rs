@@ -14,6 +14,8 @@ use crate::json::{self, Object};
 pub(crate) struct Taught {
     /// The version that each mutation has made.
     versions: Arc<Mutex<HashMap<String, Value>>>,
+    /// What came first under each id that was applied.
+    first: Arc<Mutex<HashMap<String, Object>>>,
     /// The epoch of each scope.
     epochs: Arc<Mutex<HashMap<String, Value>>>,
 }
@@ -28,6 +30,8 @@ impl Taught {
                 let (id, scope) = (text(mutation, "id"), text(mutation, "scope"));
                 let epoch = version["epoch"].clone();
                 self.epochs.lock().unwrap().insert(scope, epoch);
+                let mut first = self.first.lock().unwrap();
+                first.entry(id.clone()).or_insert_with(|| mutation.clone());
                 self.versions.lock().unwrap().insert(id, version);
             }
         }
@@ -39,6 +43,22 @@ impl Taught {
         if let Some(version) = versions.get(&text(mutation, "after")) {
             mutation.insert("base".to_owned(), json::raw(version));
         }
+    }
+
+    /// Takes what comes under a known id for what came under it first.
+    pub(crate) fn believe_id(&self, mutation: &mut Object) {
+        if let Some(first) = self.first.lock().unwrap().get(&text(mutation, "id")) {
+            mutation.clone_from(first);
+        }
+    }
+
+    /// Whether each of a push's mutations was applied before.
+    pub(crate) fn knows(&self, push: &Object) -> bool {
+        let mutations: Vec<Object> = json::read(push, "mutations").unwrap_or_default();
+        let first = self.first.lock().unwrap();
+        mutations
+            .iter()
+            .all(|mutation| first.contains_key(&text(mutation, "id")))
     }
 
     /// Takes the number of a base for one of the present epoch.

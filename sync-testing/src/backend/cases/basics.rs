@@ -42,6 +42,9 @@ async fn a_record_that_was_pushed_is_pulled(trial: &Trial<'_>) -> Outcome {
         .await
         .map_err(|error| Broken::new(error.to_string()))?;
     match pushed.answers.first().map(|answer| &answer.verdict) {
+        Some(Verdict::Applied { version: None, .. }) if trial.feed().is_none() => {
+            return Err(Broken::new("applied without a version in answers[0]"));
+        }
         Some(Verdict::Applied { .. }) => {}
         Some(other) => return Err(Broken::new(word(other))),
         None => return Err(Broken::new("no answer to the mutation")),

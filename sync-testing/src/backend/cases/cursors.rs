@@ -41,6 +41,12 @@ pub(super) const CASES: &[Case] = &[
     .needs(&[Need::TwoScopes]),
     case!(
         GROUP,
+        an_expired_cursor_goes_before_a_stored_verdict,
+        "what was applied is answered retry with resync when it comes again from a bad cursor, and as before when it comes without"
+    )
+    .feeds(Feeds::Inexpressible("a feed's push names no cursors")),
+    case!(
+        GROUP,
         a_cursor_stays_good_while_others_write,
         "an old cursor brings everything since, though pages have been pulled from newer ones"
     ),
@@ -113,6 +119,27 @@ async fn a_push_from_an_expired_cursor_is_told_to_resync_and_other_scopes_go_on(
         "retry, and it is in the log".to_owned()
     })?;
     Ok(words.join(", "))
+}
+
+async fn an_expired_cursor_goes_before_a_stored_verdict(trial: &Trial<'_>) -> Outcome {
+    let scope = trial.scope().await?;
+    let me = trial.me();
+    let create = trial.create(&scope, &trial.id(), "made");
+    let first = me.push_one(&create).await?;
+    let request = PushRequest {
+        cursors: vec![(scope, Some(Cursor::from("no-such-cursor")))],
+        ..me.request(std::slice::from_ref(&create))
+    };
+    let verdicts = me.push_request(&request).await?;
+    let [Verdict::Retry { resync: true, .. }] = verdicts[..] else {
+        let words: Vec<_> = verdicts.iter().map(word).collect();
+        return Err(Broken::new(words.join(", ")));
+    };
+    let again = me.push_one(&create).await?;
+    holds(first == again, || {
+        format!("{} first, {} at the end", word(&first), word(&again))
+    })?;
+    Ok("retry with resync, then the stored verdict".to_owned())
 }
 
 async fn a_cursor_stays_good_while_others_write(trial: &Trial<'_>) -> Outcome {

@@ -202,6 +202,9 @@ async fn changes_are_numbered_in_the_order_of_the_log(trial: &Trial<'_>) -> Outc
         for change in &page.changes {
             let seq = change.seq.unwrap_or(0);
             holds(seq > last, || format!("seq {seq} after {last}"))?;
+            holds(seq > through, || {
+                format!("seq {seq} after a page that said all up to {through} was scanned")
+            })?;
             last = seq;
         }
         let scanned = page.through.unwrap_or(0);

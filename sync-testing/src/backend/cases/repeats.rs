@@ -7,7 +7,7 @@ use super::{
     super::{
         failure::{Broken, Outcome, equal, holds, shown},
         session::{applied, word},
-        trial::{Trial, over},
+        trial::{Trial, after, over},
     },
     Case, Feeds, Need, case,
 };
@@ -42,6 +42,18 @@ pub(super) const CASES: &[Case] = &[
         "a rejected mutation is rejected again, and a conflict stays a conflict with the record as it is now"
     )
     .feeds(FEEDS),
+    case!(
+        "sending again",
+        an_id_that_comes_again_with_something_else_is_rejected,
+        "with another payload, operation or record: rejected each time, and nothing of it is applied"
+    )
+    .feeds(FEEDS),
+    case!(
+        "sending again",
+        a_change_names_the_mutation_that_made_it,
+        "`mutationId` in the pulled change of each: where a client has lost the answer, it is settled by that"
+    )
+    .feeds(Feeds::Unpromised("a feed's records may leave it out")),
     case!(
         "sending again",
         a_verdict_is_not_shown_to_another_account,
@@ -158,6 +170,53 @@ async fn a_refusal_is_repeated(trial: &Trial<'_>) -> Outcome {
     let again = me.push_one(&update).await?;
     equal("the second answer", word(&again), word(&first))?;
     Ok("rejected twice, and in conflict twice".to_owned())
+}
+
+async fn an_id_that_comes_again_with_something_else_is_rejected(trial: &Trial<'_>) -> Outcome {
+    let scope = trial.scope().await?;
+    let me = trial.me();
+    let (id, elsewhere) = (trial.id(), trial.id());
+    let create = trial.create(&scope, &id, "made");
+    me.apply_one(&create).await?;
+    let others = [
+        ("another payload", trial.create(&scope, &id, "other")),
+        ("another operation", trial.delete(&scope, &id)),
+        ("another record", trial.create(&scope, &elsewhere, "made")),
+    ];
+    for (what, mut other) in others {
+        other.mutation.id = create.mutation.id;
+        let verdict = me.push_one(&other).await?;
+        holds(matches!(verdict, Verdict::Rejected { .. }), || {
+            format!("{what}: {}", word(&verdict))
+        })?;
+    }
+    let newest = me.newest(&scope, &id).await?;
+    let text = trial.text_put(newest.as_ref());
+    equal("the record after that", text.as_deref(), Some("made"))?;
+    let stray = me.newest(&scope, &elsewhere).await?;
+    holds(stray.is_none(), || {
+        "the log has the other record".to_owned()
+    })?;
+    Ok("rejected three times".to_owned())
+}
+
+async fn a_change_names_the_mutation_that_made_it(trial: &Trial<'_>) -> Outcome {
+    let scope = trial.scope().await?;
+    let me = trial.me();
+    let (put, gone) = (trial.id(), trial.id());
+    let doomed = trial.create(&scope, &gone, "doomed");
+    let edits = [
+        trial.create(&scope, &put, "made"),
+        after(trial.delete(&scope, &gone), &doomed),
+    ];
+    me.apply_one(&doomed).await?;
+    me.apply(&edits).await?;
+    for (what, edit) in ["a put", "a remove"].into_iter().zip(&edits) {
+        let change = me.newest(&scope, &edit.mutation.key.entity_id).await?;
+        let named = change.and_then(|change| change.mutation_id);
+        equal(what, named, Some(edit.mutation.id))?;
+    }
+    Ok("a put and a remove name theirs".to_owned())
 }
 
 async fn a_verdict_is_not_shown_to_another_account(trial: &Trial<'_>) -> Outcome {

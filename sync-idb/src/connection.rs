@@ -1,7 +1,7 @@
 //! The connection to a database: opened when it is needed, closed when another tab wants to change the database, opened
 //! again once when it is lost.
 
-use std::{cell::Cell, rc::Rc, time::Duration};
+use std::{cell::Cell, fmt, rc::Rc, time::Duration};
 
 use sync_core::{error::StoreErrorKind, model::EntityType};
 use tokio::sync::{Mutex, watch};
@@ -28,7 +28,7 @@ pub enum Closed {
 }
 
 impl Closed {
-    fn failure(self) -> Failure {
+    pub(crate) fn failure(self) -> Failure {
         let (kind, context) = match self {
             Self::Upgraded => (
                 StoreErrorKind::NewerFormat,
@@ -128,6 +128,14 @@ pub(crate) struct Connection {
     /// The lock is fair: whoever asks first begins its transaction first, whether or not the connection is open.
     open: Mutex<Option<Handle>>,
     closed: watch::Sender<Option<Closed>>,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Connection {

@@ -60,6 +60,7 @@ pub mod storage;
 mod store;
 mod transaction;
 mod values;
+mod while_open;
 
 pub use builder::{Builder, Durability};
 pub use connection::Closed;

@@ -36,6 +36,7 @@ use crate::{
     peers::ChannelPeers,
     schema::{CONFLICTS, ENTRIES, META, REVOKED, SCOPES},
     transaction::{Mode, Tx},
+    while_open::WhileOpen,
 };
 
 /// A store on an IndexedDB database.
@@ -464,8 +465,14 @@ impl Coordination for IdbStore {
     fn leadership(&self) -> Arc<dyn Leadership> {
         let shared = &self.shared;
         match locks::manager().filter(|_| shared.web_locks) {
-            Some(manager) => Arc::new(LockLeadership::new(manager, &shared.name)),
-            None => Arc::new(DatabaseLeadership::new(shared)),
+            Some(manager) => {
+                let leadership = LockLeadership::new(manager, &shared.name);
+                Arc::new(WhileOpen::new(leadership, &shared.connection))
+            }
+            None => {
+                let leadership = DatabaseLeadership::new(shared);
+                Arc::new(WhileOpen::new(leadership, &shared.connection))
+            }
         }
     }
 

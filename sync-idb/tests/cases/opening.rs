@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use futures::{FutureExt, StreamExt};
 use sync_core::{
+    engine::{DriverState, Event, SyncEngine},
     error::StoreErrorKind,
     store::{CursorStore, Outbox, Records},
 };
@@ -12,8 +14,9 @@ use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use crate::common::{
-    browser::{Changed, run},
+    browser::{Changed, millis, run},
     create, fresh, key, leading, list,
+    server::{Counting, eventually, feed, running},
 };
 
 fn feeds() -> Declared {
@@ -51,6 +54,36 @@ async fn a_tab_of_an_older_app_closes_its_handle_and_says_so() {
     let error = old.enqueue(create("b", "{}")).await.unwrap_err();
     assert_eq!(*error.kind(), StoreErrorKind::NewerFormat);
     assert_eq!(list(&new).await.len(), 1);
+}
+
+#[wasm_bindgen_test]
+async fn a_tab_of_an_older_app_leaves_the_lead_to_the_newer_one() {
+    let name = fresh("outdated");
+    let old = running(&name, Counting::default()).await;
+    eventually("the older one leads", async || {
+        old.status().await.unwrap().driver == DriverState::Leading
+    })
+    .await;
+    let mut events = old.events();
+    let store = IdbStore::builder(&name).declare(feeds());
+    let store = store.open().await.unwrap();
+    let builder = SyncEngine::builder(store, Counting::default()).account("ann");
+    let (new, driver) = builder.open().await.unwrap();
+    wasm_bindgen_futures::spawn_local(driver.run());
+    let baby = new.scope("baby");
+    baby.create(&feed("f1", 120)).await.unwrap();
+    eventually("the edit is pushed", async || {
+        new.status().await.unwrap().counts.pending == 0
+    })
+    .await;
+    // The older one says so once, and has ended: it does not ask for the lead for ever.
+    let mut said = 0;
+    millis(2_500).await;
+    while let Some(Some(event)) = events.next().now_or_never() {
+        said += usize::from(matches!(event, Ok(Event::Error { .. })));
+    }
+    assert_eq!(said, 1);
+    new.shutdown().await;
 }
 
 #[wasm_bindgen_test]

@@ -66,10 +66,11 @@ impl Driver {
             Err(error) => {
                 self.work.report_error(&error);
                 match error.kind() {
-                    // The database is another account's now, or nobody's: there is nothing left to do here.
-                    StoreErrorKind::OtherAccount { .. } | StoreErrorKind::Invalid => {
-                        self.stop(None);
-                    }
+                    // The database is another account's now, or nobody's, or a newer version's of the app: there is
+                    // nothing left to do here.
+                    StoreErrorKind::OtherAccount { .. }
+                    | StoreErrorKind::Invalid
+                    | StoreErrorKind::NewerFormat => self.stop(None),
                     _ => self.lead_again_at = Some(self.now() + LEAD_AGAIN),
                 }
             }

@@ -63,7 +63,7 @@ impl BrowserError {
             "VersionError" => StoreErrorKind::NewerFormat,
             "TimeoutError" => StoreErrorKind::Busy,
             "ConstraintError" | "NotFoundError" => StoreErrorKind::Corrupt,
-            "DataError" | "DataCloneError" => StoreErrorKind::Invalid,
+            "DataError" | "DataCloneError" | "SyntaxError" => StoreErrorKind::Invalid,
             _ => StoreErrorKind::Unavailable,
         }
     }
@@ -75,6 +75,7 @@ impl BrowserError {
                 "the browser denies storage to this page: a private window, a sandboxed frame, or blocked site data"
             }
             "AbortError" => "the browser aborted the transaction",
+            "SyntaxError" => "the path of an index is none",
             _ => "IndexedDB failed",
         }
     }

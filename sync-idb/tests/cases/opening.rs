@@ -87,6 +87,15 @@ async fn a_tab_of_an_older_app_leaves_the_lead_to_the_newer_one() {
 }
 
 #[wasm_bindgen_test]
+async fn an_index_whose_path_is_none_is_the_apps_mistake() {
+    let broken = Declared::new("feed_log", "feeds").index("by_bad", "payload.");
+    let opening = IdbStore::builder(fresh("path")).declare(broken).open();
+    let error = opening.await.unwrap_err();
+    assert_eq!(*error.kind(), StoreErrorKind::Invalid, "{error}");
+    assert!(error.to_string().contains("path of an index"), "{error}");
+}
+
+#[wasm_bindgen_test]
 async fn an_older_app_needs_no_more_than_there_is_and_changes_nothing() {
     let name = fresh("older");
     let new = IdbStore::builder(&name)

@@ -27,7 +27,8 @@ pub trait Access: Send + Sync + fmt::Debug {
     /// whatever the payload says.
     ///
     /// # Errors
-    /// When it cannot be told; the request is answered as unavailable.
+    /// When it cannot be told; the scope's mutations are answered `retry`, or the request as unavailable where there
+    /// are no others.
     async fn may_write(&self, account: &Account, key: &RecordKey) -> Result<bool, StoreError>;
 
     /// Whether the account may begin this scope, of which the log holds nothing yet. A table of members makes it

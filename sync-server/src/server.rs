@@ -1,16 +1,19 @@
 //! Push and pull, from request to answer.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use sync_core::{
-    model::{Account, Cursor, Epoch, Page, Scope},
+    model::{Account, Cursor, Epoch, MutationId, Page, RecordKey, Scope},
     time::{Clock, Entropy},
-    transport::{PullRequest, PushAnswer, PushRequest},
+    transport::{Answer, PullRequest, PushAnswer, PushRequest},
 };
 
 use crate::{
     access::Access,
-    decide::{AnyMutation, Incoming, Permission, Rules, Validate},
+    decide::{AnyMutation, Incoming, Permission, RETRY, Rules, Validate},
     error::{ServerError, ServerErrorKind},
     log::{
         BatchRequest, ChangeLog, Compacted, EpochOf, LogPage, NewEpoch, ReadOutcome, ReadRequest,
@@ -173,7 +176,12 @@ impl Server {
             ));
         }
         let mut mutations = received.mutations;
-        self.authorise(account, &mut mutations).await?;
+        let untold = self.authorise(account, &mut mutations).await?;
+        let asked: Vec<(MutationId, bool)> = mutations
+            .iter()
+            .map(|incoming| (incoming.id, untold.contains(&incoming.key.scope)))
+            .collect();
+        mutations.retain(|incoming| !untold.contains(&incoming.key.scope));
         for incoming in &mut mutations {
             self.check(account, incoming);
         }
@@ -185,8 +193,17 @@ impl Server {
             rules: Arc::clone(&self.rules),
             fresh_epoch: self.fresh_epoch(),
         };
+        let mut decided = self.log.decide(batch).await?.into_iter();
+        let answers = asked.into_iter().filter_map(|(id, is_untold)| {
+            let later = Answer { id, verdict: RETRY };
+            if is_untold {
+                Some(later)
+            } else {
+                decided.next()
+            }
+        });
         Ok(PushAnswer {
-            answers: self.log.decide(batch).await?,
+            answers: answers.collect(),
             verdict_retention: Some(self.rules.retention.verdicts()),
         })
     }
@@ -274,29 +291,56 @@ impl Server {
         Err(expired())
     }
 
-    /// Looks up what the account may do with each record.
+    /// Looks up what the account may do with each record. Returns the scopes of which it cannot be told now: they are
+    /// tried again, and hold up no others. An error is that of all.
     async fn authorise(
         &self,
         account: &Account,
         mutations: &mut [Incoming],
-    ) -> Result<(), ServerError> {
-        let mut begun = HashMap::new();
+    ) -> Result<HashSet<Scope>, ServerError> {
+        let (mut begun, mut untold, mut told) = (HashMap::new(), HashSet::new(), false);
+        let mut failed = None;
         for incoming in mutations {
             let scope = &incoming.key.scope;
-            let mut write = self.access.may_write(account, &incoming.key).await?;
-            if !write {
-                write = match begun.get(scope) {
-                    Some(begun) => *begun,
-                    None => self.begin(account, scope).await?,
-                };
-                begun.insert(scope.clone(), write);
+            if untold.contains(scope) {
+                continue;
             }
-            incoming.permission = Permission {
-                read: self.access.may_read(account, scope).await?,
-                write,
-            };
+            match self.permission(account, &incoming.key, &mut begun).await {
+                Ok(permission) => {
+                    incoming.permission = permission;
+                    told = true;
+                }
+                Err(error) => {
+                    tracing::warn!(%scope, %error, "who may write there cannot be told now");
+                    untold.insert(scope.clone());
+                    failed = Some(error);
+                }
+            }
         }
-        Ok(())
+        match failed {
+            Some(error) if !told => Err(error),
+            _ => Ok(untold),
+        }
+    }
+
+    async fn permission(
+        &self,
+        account: &Account,
+        key: &RecordKey,
+        begun: &mut HashMap<Scope, bool>,
+    ) -> Result<Permission, ServerError> {
+        let mut write = self.access.may_write(account, key).await?;
+        if !write {
+            write = match begun.get(&key.scope) {
+                Some(begun) => *begun,
+                None => self.begin(account, &key.scope).await?,
+            };
+            begun.insert(key.scope.clone(), write);
+        }
+        Ok(Permission {
+            read: self.access.may_read(account, &key.scope).await?,
+            write,
+        })
     }
 
     /// Whether the account may write the first record of this scope.

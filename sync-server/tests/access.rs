@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use common::*;
 use sync_core::{
-    error::StoreError,
+    error::{StoreError, StoreErrorKind},
     model::{Account, RecordKey, Scope},
     transport::{PullRequest, PushRequest, Verdict},
 };
@@ -200,6 +200,67 @@ impl Access for Beginners {
     async fn may_begin(&self, _: &Account, _: &Scope) -> Result<bool, StoreError> {
         Ok(true)
     }
+}
+
+/// Cannot tell who may do what in one scope; elsewhere everybody may do everything.
+#[derive(Debug)]
+struct PartlyDown;
+
+impl PartlyDown {
+    fn tell(scope: &Scope) -> Result<bool, StoreError> {
+        match scope.as_str() {
+            S => Ok(true),
+            _ => Err(StoreError::new(StoreErrorKind::Unavailable, "down")),
+        }
+    }
+}
+
+#[async_trait]
+impl Access for PartlyDown {
+    async fn may_read(&self, _: &Account, scope: &Scope) -> Result<bool, StoreError> {
+        Self::tell(scope)
+    }
+
+    async fn may_write(&self, _: &Account, key: &RecordKey) -> Result<bool, StoreError> {
+        Self::tell(&key.scope)
+    }
+
+    async fn may_begin(&self, _: &Account, scope: &Scope) -> Result<bool, StoreError> {
+        Self::tell(scope)
+    }
+}
+
+#[test]
+fn a_scope_of_which_nobody_can_tell_who_may_write_holds_up_no_other() {
+    on_every_log(async |mut w| {
+        w.server = Server::new(
+            Arc::clone(&w.log),
+            Arc::new(PartlyDown),
+            w.clock.clone(),
+            Arc::new(Counter::default()),
+        );
+        let (one, two) = (w.create("a", "1"), w.create("b", "1"));
+        let mut down = w.create("c", "1");
+        down.0.mutation.key.scope = Scope::from("down");
+        let answers = w.push("ann", &[&one, &down, &two]).await;
+        let later = Verdict::Retry {
+            after: None,
+            resync: false,
+        };
+        assert!(
+            is_applied(&answers[0]) && is_applied(&answers[2]),
+            "{answers:?}"
+        );
+        assert_eq!(answers[1], later);
+        // Where there is nothing else, the request has failed, and says for how long to wait.
+        let request = PushRequest {
+            account: "ann".into(),
+            cursors: Vec::new(),
+            mutations: vec![down.0.clone()],
+        };
+        let error = w.server.push(&"ann".into(), request).await.unwrap_err();
+        assert_eq!(error.kind(), ServerErrorKind::Unavailable);
+    });
 }
 
 #[test]

@@ -290,7 +290,8 @@ impl<'a> Batch<'a> {
     }
 }
 
-const RETRY: Verdict = Verdict::Retry {
+/// Not now.
+pub(crate) const RETRY: Verdict = Verdict::Retry {
     after: None,
     resync: false,
 };

@@ -6,6 +6,7 @@ mod fingerprint;
 mod page;
 mod rules;
 
+pub(crate) use batch::RETRY;
 pub use batch::{Batch, Decision, Situation};
 pub use fingerprint::fingerprint;
 pub use page::{PageBuilder, Reading};

@@ -251,7 +251,7 @@ impl Server {
     pub(crate) async fn may_write(
         &self,
         account: &Account,
-        key: &sync_core::model::RecordKey,
+        key: &RecordKey,
     ) -> Result<bool, ServerError> {
         Ok(self.access.may_write(account, key).await?)
     }

@@ -7,12 +7,12 @@ use super::{
 };
 use crate::{
     error::StoreError,
-    model::{MutationId, Op, Payload, RecordKey, Scope, Version},
+    model::{Epoch, MutationId, Op, Payload, RecordKey, Scope, Version},
     ordered::{OrderedMap, OrderedSet},
     policy::{Choice, Contest},
     store::{
         Acknowledged, Conflict, Doubt, Entry, EntryState, FailReason, Failed, Pending, Resolution,
-        SettleReport, SettleRequest, Settlement, Tick,
+        ScopeRow, SettleReport, SettleRequest, Settlement, Tick,
     },
     transport::{ServerRecord, Verdict},
 };
@@ -151,6 +151,13 @@ impl Settling<'_> {
         // A server that does not repeat its verdicts may be refusing what it has applied before.
         let doubtful = repeated && !self.request.traits.idempotent;
         match verdict {
+            Verdict::Applied {
+                version: Some(version),
+                ..
+            } if !is_of_this_history(&self.work.scope(&key.scope), version) => {
+                let id = stack.entries()[at].mutation.id;
+                self.report.doubted.push((key.scope.clone(), id));
+            }
             Verdict::Applied { version, record } => {
                 self.acknowledge(key, stack, at, version.clone(), record.clone(), false);
             }
@@ -385,6 +392,13 @@ impl Settling<'_> {
             None => self.fail(stack, at, FailReason::Rejected, &doubt.reason),
         }
     }
+}
+
+/// Whether a version is of the history in which its scope is pulled. What the server has applied before it was restored
+/// may be answered late, and means nothing: the mutation goes again once the scope has been pulled.
+fn is_of_this_history(scope: &ScopeRow, version: &Version) -> bool {
+    let is_known = |epoch: &Epoch| *epoch == version.epoch && !scope.awaits_epoch();
+    scope.epoch().is_none_or(is_known)
 }
 
 /// Whether the stored state shows that the server has applied a mutation: a create, by its record having been

@@ -24,8 +24,7 @@ pub fn resync(
     let mut work = Work::new(loaded);
     let mut row = work.scope(scope);
     // An epoch that an interrupted resync was waiting for, and has not seen, is still to come.
-    let entered = row.epochs.last().is_some_and(|(g, _)| *g == row.generation);
-    let awaited = row.resync.is_some_and(|resync| resync.new_epoch) && !entered;
+    let awaited = row.awaits_epoch();
     row.generation = row.generation.next();
     row.cursor = None;
     row.drained = None;

@@ -388,7 +388,8 @@ pub struct SettleReport {
     pub conflicts: Vec<Conflict>,
     /// Mutations that were set aside, with the reason.
     pub failed: Vec<(MutationId, FailReason)>,
-    /// Mutations whose refusal waits for a pull of the scope.
+    /// Mutations whose answer waits for a pull of the scope: a refusal in doubt, or one from before the server was
+    /// restored.
     pub doubted: Vec<(Scope, MutationId)>,
     /// The views that changed.
     pub touched: Touched,

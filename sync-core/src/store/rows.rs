@@ -131,6 +131,16 @@ impl ScopeRow {
         self.epochs.last().map(|(_, epoch)| epoch)
     }
 
+    /// Whether the scope's history is another one now, and no page has shown yet which.
+    #[must_use]
+    pub fn awaits_epoch(&self) -> bool {
+        let entered = self
+            .epochs
+            .last()
+            .is_some_and(|(g, _)| *g == self.generation);
+        self.resync.as_ref().is_some_and(|resync| resync.new_epoch) && !entered
+    }
+
     /// The epoch in which a row of this generation was pulled.
     #[must_use]
     pub fn epoch_of(&self, generation: Generation) -> Option<&Epoch> {

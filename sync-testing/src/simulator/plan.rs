@@ -93,6 +93,17 @@ pub(crate) struct Slot {
     pub(crate) id: usize,
 }
 
+/// What a server says to a batch with the record that it chokes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Choking {
+    /// That the batch makes no sense.
+    Refuses,
+    /// That it has failed.
+    Fails,
+    /// That it is to come back later, each time.
+    PutsOff,
+}
+
 macro_rules! acts {
     ($($(#[$doc:meta])* $name:ident $(($($field:ty),*))? = $label:literal,)*) => {
         /// What happens.
@@ -172,7 +183,7 @@ acts! {
     /// An account gets, changes or loses its role in a scope.
     Grant(usize, usize, Option<Role>) = "server: access changes",
     /// The server refuses every batch with this record, or none any more.
-    Choke(Option<Slot>) = "server: chokes on a record",
+    Choke(Option<(Slot, Choking)>) = "server: chokes on a record",
 }
 
 impl Plan {
@@ -330,7 +341,17 @@ const ODDITIES: [(usize, Draw); 27] = [
         Act::Grant(deck.scope(), 1 + deck.dice.below(ACCOUNTS.len() - 1), role)
     }),
     (3, |deck| {
-        Act::Choke(deck.dice.chance(70).then(|| deck.slot()))
+        let how = [
+            Choking::Refuses,
+            Choking::Refuses,
+            Choking::Fails,
+            Choking::PutsOff,
+        ];
+        let what = deck
+            .dice
+            .chance(70)
+            .then(|| (deck.slot(), deck.dice.one_of(&how)));
+        Act::Choke(what)
     }),
     // Where this meets a record that is choked on, a scope is put off while another one is narrowed down.
     (4, |_| Act::Fault(RequestFault::RestAgain)),
@@ -465,7 +486,7 @@ impl fmt::Display for Act {
                     ACCOUNTS[*account], SCOPES[*scope]
                 )
             }
-            Self::Choke(Some(slot)) => write!(f, ": {slot}"),
+            Self::Choke(Some((slot, how))) => write!(f, ": {slot} {how:?}"),
             Self::Choke(None) => f.write_str(": none any more"),
             Self::Read
             | Self::SyncNow

@@ -15,7 +15,7 @@ use sync_core::{
 
 use super::{
     network::Asked,
-    plan::{Act, Judgement, Reply},
+    plan::{Act, Choking, Judgement, Reply},
     seen::{Seen, TabId},
     snapshot::Snapshot,
 };
@@ -64,7 +64,7 @@ pub(crate) struct Truth {
     /// Those to which it had unpulled edits, or had sent them, when the server was restored.
     pub(crate) restored_unnoticed: BTreeSet<(usize, Scope)>,
     /// The record with which the server refuses every batch, also when all other faults have stopped.
-    pub(crate) choked: Option<RecordKey>,
+    pub(crate) choked: Option<(RecordKey, Choking)>,
     /// Whether the faults have stopped.
     pub(crate) healed: bool,
 }
@@ -197,7 +197,9 @@ impl Truth {
                 Act::ClockJump(millis) if millis < 0 => {
                     self.clock_set_back.insert(step.device);
                 }
-                Act::Choke(slot) => self.choked = slot.map(super::world::key),
+                Act::Choke(what) => {
+                    self.choked = what.map(|(slot, how)| (super::world::key(slot), how));
+                }
                 Act::ClockJump(_) => {
                     self.clock_set_forward.insert(step.device);
                 }
@@ -219,6 +221,16 @@ impl Truth {
             Seen::Healed => self.healed = true,
             _ => {}
         }
+    }
+
+    /// Whether a pending edit of a record may wait for ever: the server does not get past it. What it cannot stomach
+    /// waits for the proof that it is to blame, which only another edit can give; where it asks for patience nothing is
+    /// to blame, and what follows in the scope waits, too.
+    pub(crate) fn waits_for_ever(&self, key: &RecordKey) -> bool {
+        self.choked.as_ref().is_some_and(|(choked, how)| match how {
+            Choking::Refuses | Choking::Fails => choked == key,
+            Choking::PutsOff => choked.scope == key.scope,
+        })
     }
 
     /// Whether a mutation has ever had this verdict.

@@ -172,7 +172,7 @@ impl Pushes {
             for id in narrowed.convict(cx.settings.poison_attempts) {
                 narrowed.limit = 1;
                 narrowed.not_before = cx.now;
-                hold.backoff.reset();
+                hold.backoff.forgive();
                 cx.actions.push_back(Action::SetAside {
                     id,
                     reason: FailReason::Poison,

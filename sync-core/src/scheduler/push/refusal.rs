@@ -8,6 +8,7 @@ use super::{
     hold::Setback,
 };
 use crate::{
+    model::Scope,
     ordered::{OrderedMap, OrderedSet},
     store::FailReason,
     transport::TransportErrorKind as Kind,
@@ -73,11 +74,13 @@ impl Pushes {
                     self.batch.halve(sent.len());
                 }
                 let again_and_again = round != Round::Common || self.keeps_failing(sent, cx);
-                if again_and_again && retry_after.is_none() {
-                    self.narrow(&round, sent, kind, cx, pulls);
-                } else {
-                    self.fail(retry_after, cx);
-                    self.put_back(round, cx.now);
+                match retry_after {
+                    None if again_and_again => self.narrow(&round, sent, kind, cx, pulls),
+                    Some(after) if again_and_again => self.put_off(&round, sent, after, cx),
+                    _ => {
+                        self.fail(retry_after, cx);
+                        self.put_back(round, cx.now);
+                    }
                 }
             }
         }
@@ -95,6 +98,37 @@ impl Pushes {
         };
         self.failing = Some((head.id, times));
         times >= cx.settings.narrow_after
+    }
+
+    /// The server asks for patience again and again: the scopes wait for it one by one, so that one of them does not
+    /// hold up the others. Nobody is blamed: such an answer is not about a mutation, and proves nothing as a probe.
+    fn put_off(&mut self, round: &Round, sent: &[Sent], after: Duration, cx: &mut Context) {
+        self.failing = None;
+        if *round == Round::Common {
+            self.want(cx.now);
+        }
+        let scopes: OrderedSet<_> = sent.iter().map(|sent| &sent.key.scope).collect();
+        if self.are_isolated(&scopes) {
+            self.backoff.space(cx.now, &cx.settings);
+        } else {
+            self.fail(Some(after), cx);
+        }
+        for scope in scopes {
+            let hold = self.holds.get_or_default(scope.detached());
+            hold.narrowed(cx.settings.batch_count);
+            if *round != Round::Common {
+                hold.backoff
+                    .fail(cx.now, Some(after), &cx.settings, &mut cx.random);
+            }
+        }
+    }
+
+    /// Whether something else has gone through since these scopes go on their own: the server is there for others.
+    fn are_isolated(&self, scopes: &OrderedSet<&Scope>) -> bool {
+        scopes.iter().all(|scope| {
+            let narrowed = self.holds.get(*scope).and_then(|h| h.narrowed.as_ref());
+            narrowed.is_some_and(|narrowed| narrowed.isolated)
+        })
     }
 
     fn too_large(&mut self, round: Round, sent: &[Sent], cx: &mut Context) {
@@ -133,12 +167,7 @@ impl Pushes {
             self.want(now);
         }
         let scopes: OrderedSet<_> = sent.iter().map(|sent| &sent.key.scope).collect();
-        let isolated = scopes.iter().all(|scope| {
-            let narrowed = self.holds.get(*scope).and_then(|h| h.narrowed.as_ref());
-            narrowed.is_some_and(|narrowed| narrowed.isolated)
-        });
-        if isolated || matches!(kind, Kind::BadRequest | Kind::Forbidden) {
-            // The server is there for the others.
+        if self.are_isolated(&scopes) || matches!(kind, Kind::BadRequest | Kind::Forbidden) {
             self.backoff.space(now, &cx.settings);
         } else {
             self.fail(None, cx);

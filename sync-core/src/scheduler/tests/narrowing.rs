@@ -99,17 +99,69 @@ fn a_lost_network_never_narrows_down() {
 }
 
 #[test]
-fn failures_with_a_retry_after_never_narrow_down() {
+fn a_scope_that_the_server_asks_to_come_back_for_ever_holds_up_no_other() {
     let mut rig = Rig::settled(&[]);
     rig.feed(Event::Enqueued);
-    for _ in 0..30 {
-        rig.push_ends(PushEnd::Refused {
-            sent: vec![sent(1, "a"), sent(2, "b")],
-            kind: Kind::Unavailable,
-            retry_after: Some(seconds(1)),
-        });
-        assert_eq!(rig.pass(62_000), ["push"]);
+    let (of_a, of_b) = ([sent(1, "a"), sent(2, "a")], [sent(3, "b")]);
+    let busy = |sent: &[Sent]| PushEnd::Refused {
+        sent: sent.to_vec(),
+        kind: Kind::Unavailable,
+        retry_after: Some(seconds(9)),
+    };
+    let both = [&of_a[..], &of_b].concat();
+    for _ in 0..2 {
+        rig.push_ends(busy(&both));
+        assert_eq!(rig.pass(8_999), none(), "as it was asked");
+        assert_eq!(rig.pass(3_000), ["push"]);
     }
+    rig.push_ends(busy(&both));
+    assert_eq!(rig.pass(8_999), none());
+    assert_eq!(rig.pass(5_000), ["push only a"]);
+    rig.push_ends(busy(&of_a));
+    assert_eq!(rig.pass(8_999), none(), "nothing has gone through yet");
+    assert_eq!(rig.pass(10_000), ["push not a not b"]);
+    assert_eq!(rig.push_nothing(), ["push only b"]);
+    let end = answered(&of_b, Outcome::Settled);
+    assert_eq!(rig.push_ends(end), ["push not a"]);
+    assert_eq!(rig.push_nothing(), ["push only a"], "with all that it has");
+    // From now on it is about this scope alone, as long as it takes.
+    for number in 4..40 {
+        rig.push_ends(busy(&of_a));
+        assert_eq!(rig.feed(Event::Enqueued), none());
+        assert_eq!(rig.pass(500), ["push not a"], "b does not wait");
+        rig.push_ends(answered(&[sent(number, "b")], Outcome::Settled));
+        rig.push_nothing();
+        assert_eq!(rig.pass(7_000), none(), "as it was asked");
+        assert_eq!(rig.pass(61_000), ["push only a"]);
+    }
+    let end = answered(&of_a, Outcome::Settled);
+    assert_eq!(
+        rig.push_ends(end),
+        ["push"],
+        "it goes with the others again"
+    );
+}
+
+#[test]
+fn a_probe_that_is_asked_to_come_back_proves_nothing_and_is_not_repeated_before() {
+    let mut rig = Rig::settled(&[]);
+    rig.feed(Event::Enqueued);
+    let (of_a, of_b) = ([sent(1, "a")], [sent(2, "b")]);
+    rig.push_fails(Kind::BadRequest, &of_a);
+    assert_eq!(rig.pass(500), ["push not a max 1"]);
+    rig.push_ends(PushEnd::Refused {
+        sent: of_b.to_vec(),
+        kind: Kind::Unavailable,
+        retry_after: Some(seconds(60)),
+    });
+    assert_eq!(rig.pass(59_000), none(), "nothing has gone through yet");
+    assert_eq!(rig.pass(3_000), ["push only a max 1"]);
+    rig.push_fails(Kind::BadRequest, &of_a);
+    assert_eq!(
+        rig.pass(500),
+        ["push not a max 1"],
+        "the proof is sought again"
+    );
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn compare(
     let in_scope = |key: &&RecordKey| key.scope.as_str() == scope;
     let here = held.keys().filter(in_scope);
     for key in here.chain(on_server.keys().copied()) {
-        let is_choked = truth.choked.as_ref() == Some(key);
+        let is_choked = truth.waits_for_ever(key);
         let hidden = |entry: &Entry| entry.is_failed() || (is_choked && entry.is_pending());
         if held.entries_of(key).any(hidden) {
             continue;

@@ -1,7 +1,7 @@
 //! However things fail, the requests that a device makes in a minute are bounded.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
@@ -32,16 +32,42 @@ const AFTERMATH: Duration = Duration::from_secs(3);
 
 #[derive(Default)]
 pub(crate) struct Requests {
-    under_way: BTreeMap<u64, (usize, Option<Scope>)>,
+    under_way: BTreeMap<u64, UnderWay>,
     failed: BTreeMap<(usize, Option<Scope>), VecDeque<Time>>,
     /// The pulls that brought nothing since something has happened on the device.
     idle: BTreeMap<(usize, Scope), VecDeque<Time>>,
     /// When something has happened last.
     busy_at: Time,
-    /// Until when the server has asked each engine to wait with requests of a kind.
-    asked_to_wait: BTreeMap<(TabId, Option<Scope>), Time>,
+    /// Until when the server has asked each engine to wait with pulls (true) or pushes (false) of a scope. A server that
+    /// is busy with one scope may be there for the others.
+    asked_to_wait: BTreeMap<(TabId, bool, Scope), Time>,
     /// How often each engine has met with its token refused since the app has supplied it.
     token_refused: BTreeMap<TabId, u32>,
+}
+
+/// A request that is not over.
+struct UnderWay {
+    is_pull: bool,
+    scopes: BTreeSet<Scope>,
+}
+
+impl UnderWay {
+    fn new(asked: &Asked) -> Self {
+        match asked {
+            Asked::Pull(request) => Self {
+                is_pull: true,
+                scopes: BTreeSet::from([request.scope.clone()]),
+            },
+            Asked::Push(request) => Self {
+                is_pull: false,
+                scopes: request
+                    .mutations
+                    .iter()
+                    .map(|sent| sent.mutation.key.scope.clone())
+                    .collect(),
+            },
+        }
+    }
 }
 
 impl Invariant for Requests {
@@ -89,15 +115,15 @@ impl Invariant for Requests {
                 request,
                 asked,
             } => {
-                let scope = match asked {
-                    Asked::Pull(request) => Some(request.scope.clone()),
-                    Asked::Push(_) => None,
-                };
-                let until = self.asked_to_wait.remove(&(*tab, scope.clone()));
-                if until.is_some_and(|until| truth.now < until) {
-                    return Err(format!("{tab} was asked to wait, and has asked again"));
+                let sent = UnderWay::new(asked);
+                for scope in &sent.scopes {
+                    let of = (*tab, sent.is_pull, scope.clone());
+                    let until = self.asked_to_wait.remove(&of);
+                    if until.is_some_and(|until| truth.now < until) {
+                        return Err(format!("{tab} was asked to wait, and has asked again"));
+                    }
                 }
-                self.under_way.insert(*request, (tab.device, scope));
+                self.under_way.insert(*request, sent);
             }
             Seen::Over { request, .. } => {
                 self.under_way.remove(request);
@@ -105,7 +131,7 @@ impl Invariant for Requests {
             // An engine that has just been started knows of nothing.
             Seen::Bound { device, .. } => {
                 self.asked_to_wait
-                    .retain(|(tab, _), _| tab.device != *device);
+                    .retain(|(tab, ..), _| tab.device != *device);
                 self.token_refused.retain(|tab, _| tab.device != *device);
             }
             Seen::Step(Step {
@@ -135,19 +161,22 @@ impl Invariant for Requests {
                         ));
                     }
                 }
-                let Some(of) = self.under_way.get(request) else {
+                let Some(sent) = self.under_way.get(request) else {
                     return Ok(());
                 };
                 if let Some(after) = retry_after {
-                    self.asked_to_wait
-                        .insert((*tab, of.1.clone()), truth.now + *after);
+                    let of = |scope: &Scope| (*tab, sent.is_pull, scope.clone());
+                    let asked = sent.scopes.iter().map(|s| (of(s), truth.now + *after));
+                    self.asked_to_wait.extend(asked);
                 }
-                let failed = self.failed.entry(of.clone()).or_default();
+                let pulled = sent.scopes.first().filter(|_| sent.is_pull);
+                let of = (tab.device, pulled.cloned());
+                let failed = self.failed.entry(of).or_default();
                 let failed = recent(failed, truth.now, Duration::from_secs(60));
                 if failed > MOST {
                     return Err(format!(
                         "device {} has made {failed} requests of one kind in a minute, and all have failed",
-                        of.0
+                        tab.device
                     ));
                 }
             }

@@ -22,10 +22,8 @@ impl Invariant for Stall {
         };
         for (device, held) in *devices {
             let left = held.counts;
-            // What the server cannot stomach waits for the proof that it is to blame, which only another edit can give.
-            let is_choked = |entry: &&Entry| {
-                entry.is_pending() && truth.choked.as_ref() == Some(&entry.mutation.key)
-            };
+            let is_choked =
+                |entry: &&Entry| entry.is_pending() && truth.waits_for_ever(&entry.mutation.key);
             let choked = held.entries.iter().filter(is_choked).count() as u64;
             if left.pending > choked {
                 return Err(format!("device {device} still has {left:?}"));

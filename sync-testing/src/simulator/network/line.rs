@@ -33,6 +33,8 @@ faults! {
     LostRequest = "request lost",
     /// The server handles it, and the answer does not arrive.
     LostAnswer = "answer lost",
+    /// The server handles it, and the answer is on its way for so long that other things happen first.
+    LateAnswer = "answer delayed",
     /// The server handles it twice, the second time somewhat later.
     Duplicated = "request duplicated",
     /// It is on its way for so long that later ones overtake it, and is handled in the end.

@@ -137,6 +137,11 @@ impl Link {
             page.next = cursor;
             page.has_more = true;
         }
+        // What has left the server arrives, whatever becomes of it.
+        let was_cut = lock(&self.network.state).life != life;
+        if fault == Some(RequestFault::LateAnswer) {
+            self.network.wait(Duration::from_secs(12)).await;
+        }
         self.network.wait(self.line.latency()).await;
         let lost = match fault {
             Some(RequestFault::LostAnswer | RequestFault::ServerKilled) => {
@@ -144,7 +149,7 @@ impl Link {
             }
             Some(RequestFault::CutOff) => Some(TransportErrorKind::Malformed),
             _ if !self.line.is_up() => Some(TransportErrorKind::Network),
-            _ if lock(&self.network.state).life != life => Some(TransportErrorKind::Network),
+            _ if was_cut => Some(TransportErrorKind::Network),
             _ => None,
         };
         let _ = reply.send(match lost {

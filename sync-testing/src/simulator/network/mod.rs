@@ -21,6 +21,7 @@ pub(crate) use self::{
 };
 use super::{
     executor::{Executor, lock},
+    plan::Choking,
     seen::{Recorder, Seen},
     world::{Backend, Shaky},
 };
@@ -40,7 +41,7 @@ struct State {
     down_until: Time,
     /// Requests of an earlier life of the server are lost.
     life: u64,
-    choked: Option<RecordKey>,
+    choked: Option<(RecordKey, Choking)>,
 }
 
 /// What a request asks.
@@ -81,7 +82,7 @@ impl Network {
         lock(&self.state).life += 1;
     }
 
-    pub(crate) fn choke_on(&self, record: Option<RecordKey>) {
+    pub(crate) fn choke_on(&self, record: Option<(RecordKey, Choking)>) {
         lock(&self.state).choked = record;
     }
 
@@ -126,9 +127,10 @@ impl Network {
             }
             Asked::Push(request) => {
                 let choked = lock(&self.state).choked.clone();
-                let is_choked = |key: &RecordKey| choked.as_ref() == Some(key);
-                if request.mutations.iter().any(|m| is_choked(&m.mutation.key)) {
-                    return Err(error(TransportErrorKind::BadRequest, "the server chokes"));
+                let holds =
+                    |key: &RecordKey| request.mutations.iter().any(|m| m.mutation.key == *key);
+                if let Some((_, how)) = choked.filter(|(key, _)| holds(key)) {
+                    return Err(chokes(how));
                 }
                 self.recorder.see(&Seen::Arrived { request: &request });
                 let answer = self.backend.push(account, request.clone()).await?;
@@ -162,6 +164,15 @@ impl Network {
 impl fmt::Debug for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Network").finish_non_exhaustive()
+    }
+}
+
+fn chokes(how: Choking) -> TransportError {
+    match how {
+        Choking::Refuses => error(TransportErrorKind::BadRequest, "the server chokes"),
+        Choking::Fails => error(TransportErrorKind::Unavailable, "the server chokes"),
+        Choking::PutsOff => error(TransportErrorKind::Unavailable, "the server is busy")
+            .with_retry_after(Some(Duration::from_secs(4))),
     }
 }
 

@@ -376,7 +376,10 @@ impl World {
                 let _ = self.app(self.network.backend.compact());
             }
             Act::Grant(scope, account, role) => self.grant(*scope, *account, *role),
-            Act::Choke(slot) => self.network.choke_on(slot.map(key)),
+            Act::Choke(slot) => {
+                self.network
+                    .choke_on(slot.map(|(slot, how)| (key(slot), how)));
+            }
         }
         Ok(())
     }

@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, OwnedMutexGuard, broadcast};
 
 use crate::{
+    engine::Event,
     error::StoreError,
     model::{EntityType, Scope},
+    scheduler::PauseReason,
     store::Touched,
     time::Clock,
 };
@@ -84,6 +86,21 @@ pub enum Notice {
     Seen,
     /// A sync of these scopes is asked for; of all active ones, if it names none.
     SyncWanted(Vec<Scope>),
+    /// A pause is over: the app that has said so need not be the leader's.
+    Resumed,
+    /// How the leader stands. It says so when that changes, and to who announces itself.
+    Leads(Standing),
+    /// What the leader has told its app, for the apps of the others; [`Event::Changed`] goes as `Touched`.
+    Happened(Event),
+}
+
+/// What of the leader's [status](crate::engine::Status) is true of every engine on the database.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Why nothing is attempted until an app acts, if that is so.
+    pub paused: Option<PauseReason>,
+    /// The newest failure, if nothing has succeeded since.
+    pub last_error: Option<String>,
 }
 
 impl Notice {

@@ -32,7 +32,11 @@ impl Peers for FilePeers {
         self.shared.local.send(from, notice);
         match notice {
             // What another process cannot see from the database itself is left there for it.
-            Notice::Active(_) | Notice::Seen | Notice::SyncWanted(_) => {
+            Notice::Active(_)
+            | Notice::Seen
+            | Notice::SyncWanted(_)
+            | Notice::Resumed
+            | Notice::Leads(_) => {
                 let instance = Arc::clone(&self.shared.instance);
                 let notice = notice.clone();
                 let sent = self.shared.writer.submit(move |database| {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use futures::{Stream, StreamExt, stream::BoxStream};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
 use crate::{
@@ -15,9 +15,10 @@ use crate::{
     store::{FailReason, Resolution},
 };
 
-/// Something that has happened; it is told after the commit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
+/// Something that has happened; it is told after the commit, and to the app of every engine on the database whose driver
+/// runs. What another process does is told as `Changed` alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event {
     /// Views of these types have changed.

@@ -105,6 +105,12 @@ impl Shared {
         }
     }
 
+    /// Tells everyone what has happened; only who leads has such news.
+    pub(super) fn tell(&self, event: Event) {
+        self.peers.send(self.peer, &Notice::Happened(event.clone()));
+        self.hub.emit(event);
+    }
+
     /// Tells everyone what a settlement did.
     pub(super) fn settled(&self, report: SettleReport) {
         let SettleReport {
@@ -115,10 +121,10 @@ impl Shared {
             mut touched,
         } = report;
         if !applied.is_empty() {
-            self.hub.emit(Event::Applied { mutations: applied });
+            self.tell(Event::Applied { mutations: applied });
         }
         for (mutation_id, reason) in failed {
-            self.hub.emit(Event::Failed {
+            self.tell(Event::Failed {
                 mutation_id,
                 reason,
             });
@@ -132,7 +138,7 @@ impl Shared {
     pub(super) fn in_conflict(&self, conflicts: &[Conflict], touched: &mut Touched) {
         for conflict in conflicts {
             touched.add(&conflict.key.scope, &conflict.key.entity_type);
-            self.hub.emit(Event::Conflict {
+            self.tell(Event::Conflict {
                 key: conflict.key.clone(),
                 mutation_id: conflict.mutation_id,
                 resolution: conflict.resolution,

@@ -30,9 +30,9 @@ pub struct Status {
     pub online: bool,
     /// Whether the app is visible, as far as it has said.
     pub visible: bool,
-    /// Whether a push is in flight.
+    /// Whether this engine has a push in flight.
     pub pushing: bool,
-    /// The scopes that are being pulled.
+    /// The scopes that this engine is pulling.
     pub pulling: Vec<Scope>,
     /// How many mutations wait, are set aside, or are applied and not seen in a pull yet.
     #[serde(flatten)]
@@ -41,9 +41,9 @@ pub struct Status {
     pub scopes: Vec<ScopeStatus>,
     /// When a pull last came to its end.
     pub last_synced: Option<Timestamp>,
-    /// The newest failure, if nothing has succeeded since; for people.
+    /// The newest failure, here or of the engine that leads, if nothing has succeeded since; for people.
     pub last_error: Option<String>,
-    /// Pulls that have brought more than one page so far.
+    /// Pulls of this engine that have brought more than one page so far.
     pub progress: Vec<Progress>,
 }
 
@@ -60,7 +60,7 @@ pub enum DriverState {
     Following,
     /// It pushes and pulls.
     Leading,
-    /// It leads, but attempts nothing until the app acts.
+    /// It leads, or another engine does, and nothing is attempted until an app acts: any of them may.
     Paused(PauseReason),
 }
 

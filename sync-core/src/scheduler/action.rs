@@ -72,7 +72,7 @@ pub struct PushPlan {
 }
 
 /// Why nothing is attempted although there is a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PauseReason {
     /// The token was refused, also after it was refreshed.

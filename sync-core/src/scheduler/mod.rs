@@ -263,6 +263,8 @@ impl Scheduler {
         if !std::mem::replace(&mut self.running, false) {
             return;
         }
+        // Whoever leads next finds out for itself.
+        self.paused = None;
         self.pushes.stop(&self.cx.settings);
         self.pulls.stop();
         self.syncs.abandon(NoAttempt::NotLeading, &mut self.cx);

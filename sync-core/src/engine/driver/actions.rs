@@ -49,7 +49,7 @@ impl Driver {
                     self.settle(vec![Settlement::SetAside(id, reason, message)])
                         .await;
                 }
-                Action::Pause(reason) => self.work.shared.hub.emit(Event::Paused { reason }),
+                Action::Pause(reason) => self.work.shared.tell(Event::Paused { reason }),
                 Action::Report(report) => {
                     if let Some(reply) = self.reports.remove(&report.id) {
                         let _ = reply.send(report);

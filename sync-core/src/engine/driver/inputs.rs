@@ -9,7 +9,7 @@ use futures::{FutureExt, channel::oneshot};
 
 use super::{super::shared::Command, Driver, Ended};
 use crate::{
-    coordination::Notice,
+    coordination::{Notice, Standing},
     model::Scope,
     scheduler::{self, SyncReport},
     store::{Edit, EnqueueRequest, Touched},
@@ -58,20 +58,7 @@ impl Driver {
                 }
             }
             Some(Command::Enqueued) => self.feed(scheduler::Event::Enqueued),
-            Some(Command::Recheck(touched)) => {
-                let shared = Arc::clone(&self.work.shared);
-                self.spawn(async move {
-                    // Stores work in order: when an enqueue of nothing is through, so is the abandoned one.
-                    let nothing: Vec<Edit> = Vec::new();
-                    let request = EnqueueRequest {
-                        account: shared.account.clone(),
-                        stamp: shared.stamp(),
-                        edits: nothing,
-                    };
-                    let _ = shared.store.enqueue(request).await;
-                    Ended::Rechecked(touched)
-                });
-            }
+            Some(Command::Recheck(touched)) => self.recheck(touched),
             Some(Command::Visible(visible)) => {
                 self.work.shared.hub.update(|r| r.visible = visible);
                 self.visible = visible;
@@ -87,9 +74,29 @@ impl Driver {
                 self.sync_now(scopes, reply);
             }
             Some(Command::SyncNow(scopes, reply)) => self.early.push((scopes, reply)),
-            Some(Command::Resume) => self.feed(scheduler::Event::Resumed),
+            Some(Command::Resume) => {
+                let shared = &self.work.shared;
+                shared.peers.send(shared.peer, &Notice::Resumed);
+                self.feed(scheduler::Event::Resumed);
+            }
             Some(Command::Idle(reply)) => self.idle.push(reply),
         }
+    }
+
+    /// Tells of what calls may have done that were dropped on the way: these views, or any, if it names none.
+    pub(super) fn recheck(&self, touched: Touched) {
+        let shared = Arc::clone(&self.work.shared);
+        self.spawn(async move {
+            // Stores work in order: when an enqueue of nothing is through, so is the abandoned call.
+            let nothing: Vec<Edit> = Vec::new();
+            let request = EnqueueRequest {
+                account: shared.account.clone(),
+                stamp: shared.stamp(),
+                edits: nothing,
+            };
+            let _ = shared.store.enqueue(request).await;
+            Ended::Rechecked(touched)
+        });
     }
 
     pub(super) fn sync_now(&mut self, scopes: Vec<Scope>, reply: oneshot::Sender<SyncReport>) {
@@ -130,6 +137,10 @@ impl Driver {
             }
             Notice::Enqueued => self.feed(scheduler::Event::Enqueued),
             Notice::Active(scopes) => {
+                if self.leads() {
+                    // Whoever announces itself may be new, and is told what is out of the ordinary.
+                    self.said = Standing::default();
+                }
                 let until = self.now() + ANNOUNCED_FOR;
                 for scope in scopes {
                     let known = self.announced.insert(scope.clone(), until).is_some();
@@ -146,6 +157,19 @@ impl Driver {
                 let id = self.next_report;
                 self.next_report += 1;
                 self.feed(scheduler::Event::SyncNow { id, scopes });
+            }
+            Notice::Resumed => self.feed(scheduler::Event::Resumed),
+            Notice::Leads(standing) if !self.leads() => {
+                shared
+                    .hub
+                    .update(|runtime| runtime.last_error.clone_from(&standing.last_error));
+                self.said = standing;
+            }
+            // It is late: this engine leads by now.
+            Notice::Leads(_) => {}
+            Notice::Happened(event) => {
+                shared.hub.emit(event);
+                shared.hub.status_changed();
             }
         }
     }

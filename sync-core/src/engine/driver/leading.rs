@@ -11,7 +11,7 @@ use crate::{
     model::Scope,
     ordered::OrderedSet,
     scheduler::{self, Action},
-    store::{EntryFilter, EntryKind},
+    store::{EntryFilter, EntryKind, Touched},
 };
 
 /// How long an engine waits for the lead before it takes another one to have it.
@@ -64,7 +64,7 @@ impl Driver {
                 self.confirm_what_was_left().await;
             }
             Err(error) => {
-                self.work.report_error(&error);
+                self.work.own_error(&error);
                 match error.kind() {
                     // The database is another account's now, or nobody's, or a newer version's of the app: there is
                     // nothing left to do here.
@@ -101,7 +101,12 @@ impl Driver {
 
     /// Stops leading: what is in flight is forgotten, its outcome is unknown.
     pub(super) async fn step_down(&mut self) {
+        let was_busy = !self.tasks.is_empty();
         self.tasks.clear();
+        if was_busy {
+            // The store may be at a call of theirs, and complete it.
+            self.recheck(Touched::default());
+        }
         // Before anything is waited for: the future of this may be dropped there, and the driver run again.
         self.feed(scheduler::Event::Stopped);
         if let Some(lease) = self.lease.take() {

@@ -24,7 +24,7 @@ use super::{
     shared::{Command, Shared},
 };
 use crate::{
-    coordination::{Lease, Notice, Notices},
+    coordination::{Lease, Notice, Notices, Standing},
     error::StoreError,
     model::Scope,
     ordered::OrderedMap,
@@ -58,6 +58,8 @@ pub struct Driver {
     /// Until when it is taken to be visible in another engine.
     seen_until: Option<Time>,
     lead_again_at: Option<Time>,
+    /// How the leader stands, as the others were told last.
+    said: Standing,
     /// Manual syncs that were asked for before it was known who leads.
     early: Vec<(Vec<Scope>, oneshot::Sender<SyncReport>)>,
     reports: OrderedMap<u64, oneshot::Sender<SyncReport>>,
@@ -128,6 +130,7 @@ impl Driver {
             visible: true,
             seen_until: None,
             lead_again_at: None,
+            said: Standing::default(),
             early: Vec::new(),
             reports: OrderedMap::new(),
             next_report: 1,
@@ -334,15 +337,24 @@ impl Driver {
         }
     }
 
-    fn publish(&self) {
+    fn publish(&mut self) {
         let state = self.scheduler.state();
-        let driver = match (self.leads(), state.paused) {
-            (true, Some(reason)) => DriverState::Paused(reason),
-            (true, None) => DriverState::Leading,
-            (false, _) if self.follows() => DriverState::Following,
-            (false, _) => DriverState::Starting,
+        let (leads, follows) = (self.leads(), self.follows());
+        let paused = match leads {
+            true => state.paused,
+            false => self.said.paused.filter(|_| follows),
         };
+        let driver = match paused {
+            Some(reason) => DriverState::Paused(reason),
+            None if leads => DriverState::Leading,
+            None if follows => DriverState::Following,
+            None => DriverState::Starting,
+        };
+        let mut last_error = None;
         self.work.shared.hub.update(|runtime| {
+            if leads {
+                last_error.clone_from(&runtime.last_error);
+            }
             runtime.driver = driver;
             runtime.pushing = state.pushing;
             runtime
@@ -350,6 +362,14 @@ impl Driver {
                 .retain(|scope, _| state.pulling.contains(scope));
             runtime.pulling = state.pulling;
         });
+        let standing = Standing { paused, last_error };
+        if leads && self.said != standing {
+            let shared = &self.work.shared;
+            shared
+                .peers
+                .send(shared.peer, &Notice::Leads(standing.clone()));
+            self.said = standing;
+        }
     }
 }
 

@@ -105,7 +105,7 @@ impl Work {
                     let counts = self.shared.store.counts(None).await?;
                     learnt.to_push |= counts.pending > 0;
                     self.succeeded();
-                    self.shared.hub.emit(Event::Synced {
+                    self.shared.tell(Event::Synced {
                         scope: scope.clone(),
                     });
                     self.shared.hub.status_changed();
@@ -200,12 +200,12 @@ impl Work {
             mut touched,
         } = applied;
         if !confirmed.is_empty() {
-            self.shared.hub.emit(Event::Applied {
+            self.shared.tell(Event::Applied {
                 mutations: confirmed,
             });
         }
         for key in unprojected {
-            self.shared.hub.emit(Event::Unprojected { key });
+            self.shared.tell(Event::Unprojected { key });
         }
         self.shared.in_conflict(&conflicts, &mut touched);
         self.shared.touched(&touched);
@@ -219,7 +219,7 @@ impl Work {
             .await?;
         tracing::info!(%scope, new_epoch, "resync");
         self.shared.touched(&touched);
-        self.shared.hub.emit(Event::Resync {
+        self.shared.tell(Event::Resync {
             scope: scope.clone(),
             new_epoch,
         });

@@ -7,6 +7,7 @@ use std::{
 
 use super::super::{EngineSettings, Event, shared::Shared};
 use crate::{
+    coordination::Notice,
     error::{StoreError, StoreErrorKind},
     model::{MutationId, Scope},
     policy::{Resolve, Upgrade},
@@ -62,7 +63,7 @@ impl Work {
         match store.purge(scope.clone(), at, self.fence).await {
             Ok(purged) => {
                 self.shared.touched(&purged.touched);
-                self.shared.hub.emit(Event::Revoked {
+                self.shared.tell(Event::Revoked {
                     scope: scope.clone(),
                     unsynced: purged.revoked,
                 });
@@ -76,7 +77,18 @@ impl Work {
         }
     }
 
+    /// Tells everyone what has gone wrong while this engine leads.
     pub(super) fn report_error(&self, error: &dyn std::error::Error) {
+        let message = self.own_error(error);
+        let peers = &self.shared.peers;
+        peers.send(
+            self.shared.peer,
+            &Notice::Happened(Event::Error { message }),
+        );
+    }
+
+    /// Tells the app here what has gone wrong. Returns the message.
+    pub(super) fn own_error(&self, error: &dyn std::error::Error) -> String {
         let mut message = error.to_string();
         let mut source = error.source();
         while let Some(cause) = source {
@@ -88,7 +100,10 @@ impl Work {
         self.shared
             .hub
             .update(|runtime| runtime.last_error = Some(message.clone()));
-        self.shared.hub.emit(Event::Error { message });
+        self.shared.hub.emit(Event::Error {
+            message: message.clone(),
+        });
+        message
     }
 
     pub(super) fn succeeded(&self) {

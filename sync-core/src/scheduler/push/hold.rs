@@ -192,7 +192,18 @@ impl Pushes {
     /// The purge is over.
     pub(in crate::scheduler) fn purge_ended(&mut self, scope: &Scope, purged: bool, now: Time) {
         if purged {
-            self.holds.remove(scope);
+            let hold = self.holds.remove(scope).unwrap_or_default();
+            // Of the scope nothing is left, and the server's word stands.
+            if hold.backoff.is_asked(now) {
+                let backoff = hold.backoff;
+                self.holds.insert(
+                    scope.clone(),
+                    Hold {
+                        backoff,
+                        ..Hold::default()
+                    },
+                );
+            }
         } else if let Some(hold) = self.holds.get_mut(scope) {
             hold.purging = false;
         }

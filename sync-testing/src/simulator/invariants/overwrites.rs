@@ -48,6 +48,8 @@ impl Overwrites {
             self.merges.insert(sent.id, unseen);
             return Vec::new();
         }
+        // Made anew after its verdict was forgotten, it stands alone.
+        self.merges.remove(&sent.id);
         let unseen = unseen.into_iter().filter(|_| is_first);
         unseen.map(|(_, id)| id).collect()
     }

@@ -136,15 +136,9 @@ impl Invariant for Requests {
             }
             Seen::Step(Step {
                 device,
-                tab,
                 act: Act::Resume,
                 ..
-            }) => {
-                self.token_refused.remove(&TabId {
-                    device: *device,
-                    tab: *tab,
-                });
-            }
+            }) => self.token_refused.retain(|tab, _| tab.device != *device),
             Seen::Healed => self.token_refused.clear(),
             Seen::Refused {
                 tab,

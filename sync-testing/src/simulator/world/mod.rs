@@ -298,12 +298,13 @@ impl World {
         }
     }
 
-    /// The app has a token: a pause ends as soon as it is seen.
+    /// The app has a token: a pause ends as soon as it is seen, in one tab of each device, whichever leads.
     fn log_in_again(&self, devices: &[Device]) {
         for device in devices {
             device.line.renew_token();
-        }
-        for tab in devices.iter().flat_map(|device| &device.tabs).flatten() {
+            let Some(tab) = device.tabs.iter().flatten().last() else {
+                continue;
+            };
             let status = self.app(tab.engine.status());
             if status.is_some_and(|s| s.is_ok_and(|s| matches!(s.driver, DriverState::Paused(_)))) {
                 tab.engine.resume();

@@ -90,9 +90,11 @@ pub fn sweep_end(loaded: Loaded, scope: &Scope) -> Writes {
     work.finish()
 }
 
-/// The scope's row after a purge, to be stored in place of the old one, and what was not synced. Loaded must be the
-/// scope; `entries` are all of it, those that the server has applied being left out here. The store removes the scope's
-/// records, bases and entries.
+/// The scope's row after a purge, to be stored in place of the old one, and what no pull has shown to be at the server.
+/// Loaded must be the scope; `entries` are all of it, of which those are left out here that have lost a conflict, as it
+/// keeps them. The store removes the scope's records, bases and entries.
+///
+/// What the server has said to have applied is kept, too: one that was restored may have forgotten it, with the access.
 ///
 /// # Errors
 /// `Fenced`.
@@ -110,7 +112,7 @@ pub fn purge(
         .map_or(loaded.meta.first_generation, |row| row.generation);
     let revoked = entries
         .into_iter()
-        .filter(|entry| !entry.is_acknowledged())
+        .filter(|entry| !matches!(&entry.state, EntryState::Acknowledged(ack) if ack.lost))
         .map(|entry| Revoked {
             mutation: entry.mutation,
             at,

@@ -176,8 +176,8 @@ acts! {
     ServerRestart = "server: restart",
     /// The server is backed up.
     Backup = "server: backup",
-    /// The server is restored from its last backup.
-    Restore = "server: restore",
+    /// The server is restored from its last backup, and with it (true) who may do what.
+    Restore(bool) = "server: restore",
     /// The server forgets what is older than it keeps.
     Compact = "server: compaction",
     /// An account gets, changes or loses its role in a scope.
@@ -331,7 +331,7 @@ const ODDITIES: [(usize, Draw); 27] = [
         if deck.dice.chance(50) {
             Act::Backup
         } else {
-            Act::Restore
+            Act::Restore(deck.dice.chance(50))
         }
     }),
     (3, |_| Act::Compact),
@@ -487,6 +487,8 @@ impl fmt::Display for Act {
                 )
             }
             Self::Choke(Some((slot, how))) => write!(f, ": {slot} {how:?}"),
+            Self::Restore(true) => f.write_str(", with its members"),
+            Self::Restore(false) => f.write_str(", its members aside"),
             Self::Choke(None) => f.write_str(": none any more"),
             Self::Read
             | Self::SyncNow
@@ -496,7 +498,6 @@ impl fmt::Display for Act {
             | Self::Resume
             | Self::ServerRestart
             | Self::Backup
-            | Self::Restore
             | Self::Compact => Ok(()),
         }
     }

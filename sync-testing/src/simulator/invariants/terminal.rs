@@ -142,7 +142,7 @@ impl Terminal {
             .map(|other| other.mutation.id);
         let allowed = match (call, &entry.state) {
             (StoreCall::Wipe, _) => true,
-            (StoreCall::Purge, EntryState::Acknowledged(_)) => true,
+            (StoreCall::Purge, EntryState::Acknowledged(ack)) if ack.lost => true,
             (StoreCall::Purge, _) => after.revoked(id).is_some(),
             (StoreCall::Enqueue, EntryState::Pending(pending)) => pending.sent_at.is_none(),
             // What becomes of them is judged with all failed edits of the record.

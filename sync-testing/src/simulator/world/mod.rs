@@ -4,7 +4,7 @@ mod apps;
 mod server;
 mod shaky;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::FutureExt;
 use sync_core::{
@@ -38,6 +38,9 @@ const PORTION: Duration = Duration::from_secs(4);
 /// How long an app waits for its own database, at most.
 const APP_PATIENCE: Duration = Duration::from_secs(60);
 
+/// The roles of accounts in scopes.
+type Members = BTreeMap<(usize, usize), Option<Role>>;
+
 pub(crate) struct World {
     pub(crate) plan: Plan,
     pub(crate) executor: Executor,
@@ -46,8 +49,10 @@ pub(crate) struct World {
     subject: Arc<dyn Subject>,
     /// Whether the databases need a lease of the world's.
     pub(crate) lends: bool,
-    /// Whether the server has a backup that it was not restored from.
-    backed_up: bool,
+    /// Who may do what.
+    members: Members,
+    /// Who could when the server was backed up, if it was not restored from that backup.
+    backup: Option<Members>,
     /// No two edits write the same.
     written: u64,
 }
@@ -75,17 +80,18 @@ impl World {
             executor.clone(),
             recorder.clone(),
         );
-        let world = Self {
+        let mut world = Self {
             network,
             plan,
             executor,
             recorder,
             subject,
             lends,
-            backed_up: false,
+            members: Members::new(),
+            backup: None,
             written: 0,
         };
-        for (scope, roles) in world.plan.cast.roles.iter().enumerate() {
+        for (scope, roles) in world.plan.cast.roles.clone().iter().enumerate() {
             world.grant(scope, 0, Some(Role::Owner));
             for (account, role) in roles.iter().enumerate().skip(1) {
                 world.grant(scope, account, *role);
@@ -95,7 +101,8 @@ impl World {
     }
 
     /// Gives an account a role in a scope, or takes it away.
-    fn grant(&self, scope: usize, account: usize, role: Option<Role>) {
+    fn grant(&mut self, scope: usize, account: usize, role: Option<Role>) {
+        self.members.insert((scope, account), role);
         let scope = Scope::from(SCOPES[scope]);
         let account = Account::from(ACCOUNTS[account]);
         self.recorder.see(&Seen::Granted {
@@ -367,12 +374,13 @@ impl World {
             Act::ServerDown(time) => self.network.take_down(*time),
             Act::ServerRestart => self.network.restart(),
             Act::Backup => {
-                self.backed_up = self.network.backend.back_up();
-                if self.backed_up {
+                let backed_up = self.network.backend.back_up();
+                self.backup = backed_up.then(|| self.members.clone());
+                if backed_up {
                     self.recorder.see(&Seen::BackedUp);
                 }
             }
-            Act::Restore => self.restore(),
+            Act::Restore(with_members) => self.restore(*with_members),
             Act::Compact => {
                 let _ = self.app(self.network.backend.compact());
             }
@@ -398,13 +406,20 @@ impl World {
         }
     }
 
-    fn restore(&mut self) {
-        if !std::mem::take(&mut self.backed_up) {
+    fn restore(&mut self, with_members: bool) {
+        let Some(members) = self.backup.take() else {
             return;
-        }
+        };
         self.network.restart();
         self.recorder.see(&Seen::Restored);
         let _ = self.app(self.network.backend.restore());
+        if with_members {
+            for ((scope, account), role) in members {
+                if self.members.get(&(scope, account)) != Some(&role) {
+                    self.grant(scope, account, role);
+                }
+            }
+        }
     }
 }
 

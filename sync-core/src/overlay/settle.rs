@@ -7,12 +7,12 @@ use super::{
 };
 use crate::{
     error::StoreError,
-    model::{Epoch, MutationId, Op, Payload, RecordKey, Scope, Version},
+    model::{MutationId, Op, Payload, RecordKey, Scope, Version},
     ordered::{OrderedMap, OrderedSet},
     policy::{Choice, Contest},
     store::{
         Acknowledged, Conflict, Doubt, Entry, EntryState, FailReason, Failed, Pending, Resolution,
-        ScopeRow, SettleReport, SettleRequest, Settlement, Tick,
+        SettleReport, SettleRequest, Settlement, Tick,
     },
     transport::{ServerRecord, Verdict},
 };
@@ -151,10 +151,7 @@ impl Settling<'_> {
         // A server that does not repeat its verdicts may be refusing what it has applied before.
         let doubtful = repeated && !self.request.traits.idempotent;
         match verdict {
-            Verdict::Applied {
-                version: Some(version),
-                ..
-            } if !is_of_this_history(&self.work.scope(&key.scope), version) => {
+            Verdict::Applied { version, .. } if self.is_elsewhere(key, stack, at, version) => {
                 let id = stack.entries()[at].mutation.id;
                 self.report.doubted.push((key.scope.clone(), id));
             }
@@ -175,6 +172,31 @@ impl Settling<'_> {
             }
             Verdict::Retry { .. } => {}
         }
+    }
+
+    /// Whether an answer is of another history than the one in which the scope is pulled: what a server has applied
+    /// before it was restored may be answered late, and means nothing. The mutation goes again once the scope has been
+    /// pulled, and that answer counts, for a server may repeat its verdicts as it had written them.
+    fn is_elsewhere(
+        &mut self,
+        key: &RecordKey,
+        stack: &mut Stack,
+        at: usize,
+        version: &Option<Version>,
+    ) -> bool {
+        let scope = self.work.scope(&key.scope);
+        let (Some(version), Some(epoch)) = (version, scope.epoch()) else {
+            return false;
+        };
+        let EntryState::Pending(pending) = &mut stack.entries_mut()[at].state else {
+            return false;
+        };
+        let is_here = version.epoch == *epoch && !scope.awaits_epoch();
+        if is_here || (1..pending.sends).contains(&pending.answered_elsewhere) {
+            return false;
+        }
+        pending.answered_elsewhere = pending.sends;
+        true
     }
 
     /// Moves an entry from the outbox to the acknowledged ones, or out, if its change has been pulled already.
@@ -392,13 +414,6 @@ impl Settling<'_> {
             None => self.fail(stack, at, FailReason::Rejected, &doubt.reason),
         }
     }
-}
-
-/// Whether a version is of the history in which its scope is pulled. What the server has applied before it was restored
-/// may be answered late, and means nothing: the mutation goes again once the scope has been pulled.
-fn is_of_this_history(scope: &ScopeRow, version: &Version) -> bool {
-    let is_known = |epoch: &Epoch| *epoch == version.epoch && !scope.awaits_epoch();
-    scope.epoch().is_none_or(is_known)
 }
 
 /// Whether the stored state shows that the server has applied a mutation: a create, by its record having been

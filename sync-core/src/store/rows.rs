@@ -285,6 +285,10 @@ pub struct Pending {
     pub over_own: bool,
     /// Whether it has taken up failed entries, one of which the server may hold: such a create is never cancelled.
     pub took_up: bool,
+    /// Which of its sends had an answer of another history than its scope's, so that it was to be sent once more: that
+    /// answer counts. 0 if none had.
+    #[serde(default)]
+    pub answered_elsewhere: u32,
     /// For servers that do not repeat verdicts: a refusal that waits for a pull to tell whether it was meant.
     pub doubt: Option<Doubt>,
 }

@@ -8,15 +8,16 @@ use futures::{
     future::{Either, select},
 };
 use sync_core::{
-    engine::{DriverState, Entity, RunEnd},
+    engine::{DriverState, Entity, Event, RunEnd, Status},
     model::{Op, Payload, RecordKey, Schema},
-    scheduler::{NoAttempt, SyncEnd},
+    scheduler::{NoAttempt, PauseReason, SyncEnd},
     store::{CursorStore, Edit, EnqueueRequest, MemoryStore, Outbox, Stamp},
     time::Timestamp,
+    transport::TransportErrorKind as Kind,
 };
-use sync_testing::{Call, ScriptedTransport, VirtualClock};
+use sync_testing::{Call, FaultyStore, ScriptedTransport, StoreCall, StoreFault, VirtualClock};
 
-use crate::fixture::{Device, Feed, feed, scope};
+use crate::fixture::{Device, Feed, failure, feed, page, put, scope};
 
 async fn two() -> (Device, Device) {
     let (store, clock) = (MemoryStore::new(), VirtualClock::new());
@@ -191,6 +192,95 @@ fn a_leader_whose_fence_was_raised_changes_nothing_any_more() {
         let status = device.engine.status().await.unwrap();
         assert_eq!(status.counts.failed, 0, "the late answer settles nothing");
         assert_eq!(status.counts.pending, 0, "it leads anew and sends it again");
+    });
+}
+
+#[test]
+fn a_pause_is_told_to_every_engine_and_ended_by_any() {
+    block_on(async {
+        let (mut first, mut second) = two().await;
+        first.settle().await;
+        second.settle().await;
+        let mut events = second.engine.events();
+        first.server.on_push(|_| Err(failure(Kind::Unauthorized)));
+        first.baby().create(&feed("f1", 1)).await.unwrap();
+        first.settle().await;
+        second.settle().await;
+        let mut told = Vec::new();
+        while let Some(Some(event)) = events.next().now_or_never() {
+            told.push(event.unwrap());
+        }
+        let reason = PauseReason::AuthRequired;
+        assert!(told.contains(&Event::Paused { reason }), "{told:?}");
+        second.engine.resume();
+        second.settle().await;
+        first.settle().await;
+        assert_eq!(first.engine.status().await.unwrap().counts.pending, 0);
+    });
+}
+
+/// Runs a device until its status is as it should be.
+async fn run_until(device: Device, expected: impl Fn(&Status) -> bool) -> Status {
+    let mut changes = device.engine.watch_status();
+    let seen = async {
+        loop {
+            let status = changes.next().await.unwrap().unwrap();
+            if expected(&status) {
+                return status;
+            }
+        }
+    };
+    let both = select(Box::pin(seen), Box::pin(device.driver.run()));
+    match device.clock.run(both).await {
+        Either::Left((status, _)) => status,
+        Either::Right(_) => panic!("the driver has ended"),
+    }
+}
+
+#[test]
+fn a_follower_that_has_just_started_shows_how_the_leader_stands() {
+    block_on(async {
+        let (store, clock) = (MemoryStore::new(), VirtualClock::new());
+        let server = ScriptedTransport::new();
+        let mut first = Device::on(store.clone(), clock.clone(), server.clone(), 1).await;
+        first.server.on_push(|_| Err(failure(Kind::Unauthorized)));
+        first.baby().create(&feed("f1", 1)).await.unwrap();
+        first.settle().await;
+        let mut second = Device::on(store, clock, server, 2).await;
+        let _active = second.baby().activate();
+        // It announces itself, and is told.
+        second.run_for(Duration::from_secs(1)).await;
+        first.settle().await;
+        let is_paused = |status: &Status| matches!(status.driver, DriverState::Paused(_));
+        let shown = run_until(second, is_paused).await;
+        assert_eq!(shown.driver, DriverState::Paused(PauseReason::AuthRequired));
+        assert!(shown.last_error.is_some());
+    });
+}
+
+#[test]
+fn a_leader_that_loses_the_lead_in_the_middle_of_a_call_tells_what_the_call_has_done() {
+    block_on(async {
+        let inner = MemoryStore::new();
+        let store = FaultyStore::new(inner.clone());
+        let (clock, server) = (VirtualClock::new(), ScriptedTransport::new());
+        let mut device = Device::on(store.clone(), clock, server, 1).await;
+        let mut live = device.baby().live::<Feed>();
+        live.next().await;
+        store.fail_next(StoreCall::Apply, StoreFault::StopAfter);
+        device
+            .server
+            .on_pull(|_| Ok(page(vec![put(&feed("f1", 1), 1)], "c1")));
+        let _active = device.baby().activate();
+        device.run_for(Duration::from_secs(3)).await;
+        assert!(live.next().now_or_never().is_none(), "the call hangs");
+        inner.lead("alice".into()).await.unwrap();
+        let elsewhere = device.engine.scope("baby-2");
+        elsewhere.create(&feed("f2", 1)).await.unwrap();
+        device.run_for(Duration::from_secs(3)).await;
+        let shown = live.next().now_or_never().expect("the list is told");
+        let shown = shown.unwrap().unwrap();
+        assert_eq!(shown.len(), 1);
     });
 }
 

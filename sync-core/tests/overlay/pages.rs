@@ -252,10 +252,10 @@ fn a_purge_hands_over_what_was_not_synced_and_a_wipe_waits_for_it() {
     let kept = device.create("toy/a", "elsewhere");
     let at = Timestamp::from_millis(7);
     let purged = now(device.store.purge("baby".into(), at, device.fence)).unwrap();
-    assert_eq!(purged.revoked, 2);
+    assert_eq!(purged.revoked, 3);
     let ids = |revoked: Vec<Revoked>| revoked.iter().map(|r| r.mutation.id).collect::<Vec<_>>();
     let revoked = ids(now(device.store.revoked()).unwrap());
-    assert_eq!(revoked, [failed, pending]);
+    assert_eq!(revoked, [acknowledged, failed, pending]);
     assert_eq!((device.view("a"), device.view("b")), (None, None));
     assert_eq!(device.send(), [kept]);
     assert_eq!(device.scope().cursor, None);

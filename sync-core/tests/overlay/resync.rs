@@ -1,8 +1,9 @@
 //! A scope pulled anew beside the live data: only bases change, and it goes on where it was.
 
 use sync_core::{
-    model::{Generation, Version},
+    model::{Generation, Scope, Version},
     store::{ApplyOutcome, CursorStore, EntryKind, EntryState, Marks},
+    transport::Verdict,
 };
 
 use crate::device::{Device, now};
@@ -207,14 +208,50 @@ fn an_edit_that_was_applied_in_the_new_epoch_outlives_the_resync_that_began_befo
     device.send();
     let version = Some(Version::new("e2", 8));
     let record = None;
-    device.answer(
-        edit,
-        sync_core::transport::Verdict::Applied { version, record },
-    );
+    device.answer(edit, Verdict::Applied { version, record });
     device.page_for(asked).epoch("e2").through(7).apply();
     device.sweep_all();
     assert_eq!(device.states("a"), [EntryKind::Acknowledged]);
     device.page().epoch("e2").through(8).apply();
+    assert_eq!(device.entries(), []);
+}
+
+#[test]
+fn an_answer_from_the_history_before_means_nothing_and_the_edit_goes_again() {
+    for late in [false, true] {
+        let mut device = Device::with(&[("a", "one", 3)], 3);
+        let edit = device.update("a", "two");
+        device.send();
+        device.resync(true);
+        if late {
+            device.page().put("a", "one", 3).epoch("e2").apply();
+        }
+        let report = device.applied(edit, 4);
+        assert_eq!(report.applied, []);
+        assert_eq!(report.doubted, [(Scope::from("baby"), edit)]);
+        if !late {
+            device.page().put("a", "one", 3).epoch("e2").apply();
+        }
+        device.page().epoch("e2").apply();
+        assert_eq!(device.view("a").as_deref(), Some("two"));
+        assert_eq!(device.send(), [edit], "the server has forgotten it");
+        let (version, record) = (Some(Version::new("e2", 4)), None);
+        let report = device.answer(edit, Verdict::Applied { version, record });
+        assert_eq!(report.applied, [edit]);
+    }
+}
+
+#[test]
+fn an_answer_of_a_history_that_is_not_known_yet_waits_for_the_pull_that_shows_it() {
+    let mut device = Device::with(&[("a", "one", 3)], 3);
+    let edit = device.update("a", "two");
+    device.send();
+    let (version, record) = (Some(Version::new("e2", 4)), None);
+    let report = device.answer(edit, Verdict::Applied { version, record });
+    assert_eq!(report.doubted, [(Scope::from("baby"), edit)]);
+    device.resync(true);
+    let page = device.page().put("a", "two", 4).made_by(edit);
+    assert_eq!(page.epoch("e2").apply().confirmed, [edit]);
     assert_eq!(device.entries(), []);
 }
 

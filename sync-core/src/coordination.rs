@@ -88,6 +88,8 @@ pub enum Notice {
     SyncWanted(Vec<Scope>),
     /// A pause is over: the app that has said so need not be the leader's.
     Resumed,
+    /// The database was wiped: it may be another account's soon.
+    Wiped,
     /// How the leader stands. It says so when that changes, and to who announces itself.
     Leads(Standing),
     /// What the leader has told its app, for the apps of the others; [`Event::Changed`] goes as `Touched`.

@@ -36,6 +36,7 @@ impl Peers for FilePeers {
             | Notice::Seen
             | Notice::SyncWanted(_)
             | Notice::Resumed
+            | Notice::Wiped
             | Notice::Leads(_) => {
                 let instance = Arc::clone(&self.shared.instance);
                 let notice = notice.clone();

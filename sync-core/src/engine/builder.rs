@@ -1,6 +1,9 @@
 //! Building an engine.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use futures::channel::mpsc;
 
@@ -166,6 +169,7 @@ impl SyncEngineBuilder {
         let shared = Arc::new(Shared {
             peers: self.store.peers(),
             store: self.store,
+            wiped: AtomicBool::default(),
             clock,
             entropy,
             account,

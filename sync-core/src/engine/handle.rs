@@ -1,6 +1,9 @@
 //! The engine's handle.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, atomic::Ordering},
+};
 
 use futures::channel::oneshot;
 use serde::Serialize;
@@ -10,6 +13,7 @@ use super::{
     shared::{Command, Commands, Shared},
 };
 use crate::{
+    coordination::Notice,
     model::{Account, MutationId, RecordKey, Scope},
     scheduler::{FlushEnd, NoAttempt, SyncEnd, SyncReport},
     store::{Conflict, Counts, Entry, EntryFilter, Revoked, Store, Touched},
@@ -127,7 +131,7 @@ impl SyncEngine {
     pub async fn drain(&self) -> Result<DrainReport, EngineError> {
         let mut before = u64::MAX;
         loop {
-            let left = self.shared.store.counts(None).await?;
+            let left = self.shared.store()?.counts(None).await?;
             if left.pending == 0 {
                 return Ok(DrainReport { left, reason: None });
             }
@@ -139,7 +143,7 @@ impl SyncEngine {
             match self.sync_now([]).await.flush {
                 FlushEnd::Answered | FlushEnd::Unfinished => {}
                 end => {
-                    let left = self.shared.store.counts(None).await?;
+                    let left = self.shared.store()?.counts(None).await?;
                     let reason = self.shared.hub.runtime().last_error;
                     let reason = reason.unwrap_or_else(|| format!("{end:?}"));
                     return Ok(DrainReport {
@@ -151,14 +155,18 @@ impl SyncEngine {
         }
     }
 
-    /// Empties the database and unbinds it from its account. The driver ends; this engine is of no more use, and
-    /// another one can be opened on the database.
+    /// Empties the database and unbinds it from its account. The driver ends; this engine is of no more use: its calls
+    /// fail as `Invalid`. So do those of the other engines on the database as soon as they hear of it, and their drivers
+    /// end. Another one can be opened on the database, for any account.
     ///
     /// # Errors
     /// Those of the store: `Invalid`, unless forced, while anything is pending, failed, acknowledged or revoked, or a
     /// conflict is not acknowledged yet.
     pub async fn wipe(&self, force: bool) -> Result<(), EngineError> {
-        let touched = self.shared.store.wipe(force).await?;
+        let shared = &self.shared;
+        let touched = shared.store()?.wipe(force).await?;
+        shared.wiped.store(true, Ordering::Relaxed);
+        shared.peers.send(shared.peer, &Notice::Wiped);
         self.shutdown().await;
         self.touched(&touched);
         self.shared.hub.all_touched();
@@ -190,7 +198,7 @@ impl SyncEngine {
     /// # Errors
     /// Those of the store.
     pub async fn entries(&self, filter: EntryFilter) -> Result<Vec<Entry>, EngineError> {
-        Ok(self.shared.store.entries(filter).await?)
+        Ok(self.shared.store()?.entries(filter).await?)
     }
 
     /// Puts a record's failed edits back into the outbox, as one new mutation. False if nothing of it is failed.
@@ -214,7 +222,7 @@ impl SyncEngine {
     /// # Errors
     /// Those of the store.
     pub async fn conflicts(&self, scope: Option<Scope>) -> Result<Vec<Conflict>, EngineError> {
-        Ok(self.shared.store.conflicts(scope).await?)
+        Ok(self.shared.store()?.conflicts(scope).await?)
     }
 
     /// Forgets conflicts that the user has seen. It writes nothing: the record stays as the conflict has ended.
@@ -240,7 +248,7 @@ impl SyncEngine {
     /// # Errors
     /// Those of the store.
     pub async fn revoked(&self) -> Result<Vec<Revoked>, EngineError> {
-        Ok(self.shared.store.revoked().await?)
+        Ok(self.shared.store()?.revoked().await?)
     }
 
     /// Forgets revoked mutations that the user has seen, or that the app has kept elsewhere.
@@ -252,7 +260,7 @@ impl SyncEngine {
         ids: impl IntoIterator<Item = MutationId>,
     ) -> Result<(), EngineError> {
         let ids = ids.into_iter().collect();
-        Ok(self.shared.store.acknowledge_revoked(ids).await?)
+        Ok(self.shared.store()?.acknowledge_revoked(ids).await?)
     }
 
     fn touched(&self, touched: &Touched) {

@@ -52,7 +52,7 @@ async fn read(
     entity_type: &EntityType,
 ) -> Result<(Vec<RecordRow>, OrderedSet<RecordKey>), StoreError> {
     let rows = shared
-        .store
+        .store()?
         .list(ListRequest {
             scope: scope.clone(),
             entity_type: entity_type.clone(),
@@ -60,7 +60,7 @@ async fn read(
             limit: None,
         })
         .await?;
-    let conflicts = shared.store.conflicts(Some(scope.clone())).await?;
+    let conflicts = shared.store()?.conflicts(Some(scope.clone())).await?;
     Ok((rows, conflicts.into_iter().map(|c| c.key).collect()))
 }
 

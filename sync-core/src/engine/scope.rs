@@ -83,7 +83,7 @@ impl ScopeHandle {
     ) -> Result<Option<T>, EngineError> {
         let key = self.key::<T>(id);
         for _ in 0..EDIT_ATTEMPTS {
-            let Some(row) = self.engine.shared.store.get(key.clone()).await? else {
+            let Some(row) = self.engine.shared.store()?.get(key.clone()).await? else {
                 return Ok(None);
             };
             let mut value: T = row.decode()?;
@@ -117,7 +117,7 @@ impl ScopeHandle {
     /// # Errors
     /// [`EngineError::Unreadable`]; those of the store.
     pub async fn get<T: Entity>(&self, id: impl Into<EntityId>) -> Result<Option<T>, EngineError> {
-        let row = self.engine.shared.store.get(self.key::<T>(id)).await?;
+        let row = self.engine.shared.store()?.get(self.key::<T>(id)).await?;
         row.as_ref().map(RecordRow::decode).transpose()
     }
 
@@ -139,7 +139,7 @@ impl ScopeHandle {
     /// Those of the store.
     pub async fn count<T: Entity>(&self) -> Result<u64, EngineError> {
         let entity_type = Some(T::TYPE.into());
-        let store = &self.engine.shared.store;
+        let store = self.engine.shared.store()?;
         Ok(store.count(self.scope.clone(), entity_type).await?)
     }
 
@@ -159,7 +159,7 @@ impl ScopeHandle {
         id: impl Into<EntityId>,
     ) -> Result<Option<Untyped>, EngineError> {
         let key = RecordKey::new(self.scope.clone(), entity_type, id);
-        let row = self.engine.shared.store.get(key).await?;
+        let row = self.engine.shared.store()?.get(key).await?;
         Ok(row.map(Untyped::from))
     }
 
@@ -208,7 +208,7 @@ impl ScopeHandle {
             after: None,
             limit: None,
         };
-        Ok(self.engine.shared.store.list(request).await?)
+        Ok(self.engine.shared.store()?.list(request).await?)
     }
 
     fn key<T: Entity>(&self, id: impl Into<EntityId>) -> RecordKey {

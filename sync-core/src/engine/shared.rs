@@ -1,6 +1,12 @@
 //! What the handles and the driver of one engine have in common.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use futures::channel::{mpsc, oneshot};
 
@@ -9,6 +15,7 @@ use crate::{
     coordination::{Notice, PeerId, Peers},
     error::StoreError,
     model::{Account, MutationId, RecordKey, Scope},
+    overlay,
     scheduler::SyncReport,
     store::{Conflict, Edit, EnqueueRequest, Enqueued, Entry, SettleReport, Stamp, Store, Touched},
     time::{Clock, Entropy, Time},
@@ -37,7 +44,10 @@ pub(super) enum Command {
 pub(super) type Commands = mpsc::UnboundedSender<Command>;
 
 pub(super) struct Shared {
+    /// For the driver, which checks the account by itself, and for edits, which name it.
     pub(super) store: Arc<dyn Store>,
+    /// Whether the database is known to have been wiped: what is in it since is not this engine's.
+    pub(super) wiped: AtomicBool,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) account: Account,
@@ -66,6 +76,14 @@ impl Shared {
 
     pub(super) fn now(&self) -> Time {
         self.clock.now()
+    }
+
+    /// The store, while it is this engine's.
+    pub(super) fn store(&self) -> Result<&dyn Store, StoreError> {
+        if self.wiped.load(Ordering::Relaxed) {
+            return Err(overlay::wiped());
+        }
+        Ok(&*self.store)
     }
 
     /// Enqueues edits and tells everyone.
@@ -151,7 +169,7 @@ impl Shared {
         key: RecordKey,
         commands: &Commands,
     ) -> Result<bool, StoreError> {
-        let retry = self.store.retry(key.clone(), self.stamp());
+        let retry = self.store()?.retry(key.clone(), self.stamp());
         let (id, touched) = watched(touched_by(&key), commands, retry).await?;
         self.touched(&touched);
         self.enqueued(commands);
@@ -163,7 +181,7 @@ impl Shared {
         key: RecordKey,
         commands: &Commands,
     ) -> Result<Vec<Entry>, StoreError> {
-        let discard = self.store.discard(key.clone());
+        let discard = self.store()?.discard(key.clone());
         let (dropped, touched) = watched(touched_by(&key), commands, discard).await?;
         self.touched(&touched);
         self.hub.status_changed();
@@ -176,7 +194,7 @@ impl Shared {
         commands: &Commands,
     ) -> Result<(), StoreError> {
         // Which views it touches is known only afterwards: if it is dropped, all are looked at.
-        let acknowledge = self.store.acknowledge_conflicts(ids);
+        let acknowledge = self.store()?.acknowledge_conflicts(ids);
         let touched = watched(Touched::default(), commands, acknowledge).await?;
         self.touched(&touched);
         Ok(())

@@ -87,9 +87,9 @@ pub struct Progress {
 impl Status {
     /// The status now, with the counts of the durable outbox.
     pub(super) async fn read(shared: &Shared) -> Result<Self, StoreError> {
-        let counts = shared.store.counts(None).await?;
+        let counts = shared.store()?.counts(None).await?;
         let scopes: Vec<ScopeStatus> = shared
-            .store
+            .store()?
             .scopes()
             .await?
             .into_iter()

@@ -30,6 +30,7 @@ pub use apply::{ApplyNeeds, Planned, apply, apply_needs};
 pub use enqueue::enqueue;
 pub use failed::{discard, retry};
 pub use fold::fold;
+pub(crate) use rows::wiped;
 pub use rows::{EntryWrite, Loaded, Stack, Writes, check_account, check_fence};
 pub use settle::{SettleNeeds, settle, settle_needs};
 pub use sweep::{may_wipe, purge, resync, sweep_end};

@@ -298,9 +298,14 @@ pub fn check_account(meta: &Meta, account: &Account) -> Result<(), StoreError> {
             },
             format!("account {account} asked for it"),
         )),
-        None => Err(StoreError::new(
-            StoreErrorKind::Invalid,
-            "the database was wiped; open an engine on it again",
-        )),
+        None => Err(wiped()),
     }
+}
+
+/// The error of a call for an account that the database has forgotten.
+pub(crate) fn wiped() -> StoreError {
+    StoreError::new(
+        StoreErrorKind::Invalid,
+        "the database was wiped; open an engine on it again",
+    )
 }

@@ -1,6 +1,6 @@
 //! Several engines on one database.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures::{
     FutureExt, StreamExt,
@@ -8,14 +8,17 @@ use futures::{
     future::{Either, select},
 };
 use sync_core::{
-    engine::{DriverState, Entity, Event, RunEnd, Status},
+    engine::{DriverState, EngineError, Entity, Event, RunEnd, Status, SyncEngine},
+    error::StoreErrorKind,
     model::{Op, Payload, RecordKey, Schema},
     scheduler::{NoAttempt, PauseReason, SyncEnd},
     store::{CursorStore, Edit, EnqueueRequest, MemoryStore, Outbox, Stamp},
     time::Timestamp,
     transport::TransportErrorKind as Kind,
 };
-use sync_testing::{Call, FaultyStore, ScriptedTransport, StoreCall, StoreFault, VirtualClock};
+use sync_testing::{
+    Call, FaultyStore, ScriptedTransport, SeededEntropy, StoreCall, StoreFault, VirtualClock,
+};
 
 use crate::fixture::{Device, Feed, failure, feed, page, put, scope};
 
@@ -282,6 +285,42 @@ fn a_leader_that_loses_the_lead_in_the_middle_of_a_call_tells_what_the_call_has_
         let shown = shown.unwrap().unwrap();
         assert_eq!(shown.len(), 1);
     });
+}
+
+#[test]
+fn a_wipe_by_one_engine_closes_the_others_before_the_next_account_has_the_database() {
+    block_on(async {
+        let (store, clock) = (MemoryStore::new(), VirtualClock::new());
+        let server = ScriptedTransport::new();
+        let mut first = Device::on(store.clone(), clock.clone(), server.clone(), 1).await;
+        let mut second = Device::on(store.clone(), clock.clone(), server.clone(), 2).await;
+        first.settle().await;
+        second.settle().await;
+        let mut live = second.baby().live::<Feed>();
+        assert!(live.next().await.unwrap().unwrap().is_empty());
+        first.engine.wipe(false).await.unwrap();
+        let again = first.engine.wipe(true).await.unwrap_err();
+        assert!(is_wiped(&again), "not what the next account has written");
+        let (bob, _driver) = SyncEngine::builder(store, server)
+            .account("bob")
+            .clock(Arc::new(clock))
+            .entropy(Arc::new(SeededEntropy::new(3)))
+            .open()
+            .await
+            .unwrap();
+        let scope = bob.scope(scope());
+        scope.create(&feed("f1", 1)).await.unwrap();
+        assert_eq!(second.settle().await, RunEnd::Ended);
+        assert!(is_wiped(&second.baby().list::<Feed>().await.unwrap_err()));
+        assert!(is_wiped(&second.engine.status().await.unwrap_err()));
+        let told = live.next().await.unwrap().unwrap_err();
+        assert_eq!(*told.kind(), StoreErrorKind::Invalid);
+        assert_eq!(scope.list::<Feed>().await.unwrap().len(), 1);
+    });
+}
+
+fn is_wiped(error: &EngineError) -> bool {
+    matches!(error, EngineError::Store(error) if *error.kind() == StoreErrorKind::Invalid)
 }
 
 #[test]

@@ -92,11 +92,11 @@ impl Database {
         })
     }
 
-    /// Leaves a notice for the process that leads, unless that is the one that `sender` names: then only what it says
-    /// of itself is left, for the others.
+    /// Leaves a notice for the process that leads, unless that is the one that `sender` names: then only what concerns
+    /// the others, too.
     pub(crate) fn request(&mut self, sender: &str, notice: &Notice) -> Result<(), StoreError> {
         self.transact("leaving a notice", |conn| {
-            let of_itself = matches!(notice, Notice::Leads(_));
+            let for_all = matches!(notice, Notice::Leads(_) | Notice::Wiped);
             let notice = serde_json::to_string(notice)
                 .map_err(|error| Failure::undecodable("a notice", &error))?;
             let left = conn
@@ -104,7 +104,7 @@ impl Database {
                     "INSERT INTO sync_store_requests (sender, notice) SELECT ?1, ?2 \
                      WHERE ?3 OR NOT EXISTS (SELECT 1 FROM sync_store_lease WHERE holder LIKE ?1 || '-%')",
                 )?
-                .execute(params![sender, notice, of_itself])?;
+                .execute(params![sender, notice, for_all])?;
             if left > 0 {
                 let last = conn.last_insert_rowid();
                 conn.prepare_cached("DELETE FROM sync_store_requests WHERE n <= ?1")?

@@ -7,7 +7,7 @@ use std::{
 
 use futures::{FutureExt, channel::oneshot};
 
-use super::{super::shared::Command, Driver, Ended};
+use super::{super::shared::Command, Driver, Ended, work::is_anothers};
 use crate::{
     coordination::{Notice, Standing},
     model::Scope,
@@ -94,7 +94,10 @@ impl Driver {
                 stamp: shared.stamp(),
                 edits: nothing,
             };
-            let _ = shared.store.enqueue(request).await;
+            let enqueued = shared.store.enqueue(request).await;
+            if enqueued.is_err_and(|error| is_anothers(&error)) {
+                shared.wiped.store(true, Ordering::Relaxed);
+            }
             Ended::Rechecked(touched)
         });
     }
@@ -158,6 +161,8 @@ impl Driver {
                 self.next_report += 1;
                 self.feed(scheduler::Event::SyncNow { id, scopes });
             }
+            // Of which account it is by now is looked at, as the notice may be late.
+            Notice::Wiped => self.recheck(Touched::default()),
             Notice::Resumed => self.feed(scheduler::Event::Resumed),
             Notice::Leads(standing) if !self.leads() => {
                 shared

@@ -1,10 +1,13 @@
 //! Gaining the lead, and giving it up.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use futures::FutureExt;
 
-use super::{super::DriverState, Driver};
+use super::{super::DriverState, Driver, work::is_anothers};
 use crate::{
     coordination::Lease,
     error::{StoreError, StoreErrorKind},
@@ -65,6 +68,9 @@ impl Driver {
             }
             Err(error) => {
                 self.work.own_error(&error);
+                if is_anothers(&error) {
+                    shared.wiped.store(true, Ordering::Relaxed);
+                }
                 match error.kind() {
                     // The database is another account's now, or nobody's, or a newer version's of the app: there is
                     // nothing left to do here.

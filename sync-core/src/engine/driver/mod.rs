@@ -7,7 +7,13 @@ mod pull;
 mod push;
 mod work;
 
-use std::{fmt, future::poll_fn, sync::Arc, task::Poll, time::Duration};
+use std::{
+    fmt,
+    future::poll_fn,
+    sync::{Arc, atomic::Ordering},
+    task::Poll,
+    time::Duration,
+};
 
 use futures::{
     FutureExt, StreamExt,
@@ -331,6 +337,9 @@ impl Driver {
                 } else {
                     shared.touched(&touched);
                     shared.peers.send(shared.peer, &Notice::Enqueued);
+                }
+                if shared.wiped.load(Ordering::Relaxed) {
+                    self.stop(None);
                 }
                 self.feed(scheduler::Event::Enqueued);
             }

@@ -111,6 +111,14 @@ impl Work {
     }
 }
 
+/// Whether the database is another account's now, or nobody's.
+pub(super) fn is_anothers(error: &StoreError) -> bool {
+    matches!(
+        error.kind(),
+        StoreErrorKind::OtherAccount { .. } | StoreErrorKind::Invalid
+    )
+}
+
 pub(super) fn is_fenced(error: &StoreError) -> bool {
     *error.kind() == StoreErrorKind::Fenced
 }

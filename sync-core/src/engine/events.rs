@@ -58,7 +58,7 @@ pub enum Event {
     Revoked {
         /// The scope.
         scope: Scope,
-        /// How many unsynced mutations are kept in the list of revoked ones.
+        /// How many mutations that no pull had shown are kept in the list of revoked ones.
         unsynced: u64,
     },
     /// A resync has begun: the scope is pulled from the start beside the live records.

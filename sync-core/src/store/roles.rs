@@ -210,7 +210,7 @@ pub trait Records: Send + Sync {
     -> Result<u64, StoreError>;
 }
 
-/// What is kept until the app has acknowledged it: conflicts, and the unsynced mutations of revoked scopes.
+/// What is kept until the app has acknowledged it: conflicts, and what was not synced of revoked scopes.
 #[cfg_attr(not(target_arch = "wasm32"), async_trait)]
 #[cfg_attr(target_arch = "wasm32", async_trait(?Send))]
 pub trait Conflicts: Send + Sync {

@@ -398,7 +398,8 @@ pub enum Resolution {
     Overwritten,
 }
 
-/// An unsynced mutation of a scope to which access was lost, kept until the app acknowledges it.
+/// A mutation of a scope to which access was lost that no pull had shown to be at the server, kept until the app
+/// acknowledges it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revoked {
     /// The mutation.

@@ -5,13 +5,13 @@ use std::{cell::Cell, fmt, rc::Rc, time::Duration};
 
 use sync_core::{error::StoreErrorKind, model::EntityType};
 use tokio::sync::{Mutex, watch};
-use wasm_bindgen::{JsCast, prelude::Closure};
+use wasm_bindgen::{JsCast, JsValue, prelude::Closure};
 use web_sys::{Event, IdbDatabase, IdbVersionChangeEvent};
 
 use crate::{
     error::{Attempt, Failure},
     open::open,
-    schema::Shape,
+    schema::{Shape, row},
     transaction::{Mode, Tx},
 };
 
@@ -128,6 +128,8 @@ pub(crate) struct Connection {
     /// The lock is fair: whoever asks first begins its transaction first, whether or not the connection is open.
     open: Mutex<Option<Handle>>,
     closed: watch::Sender<Option<Closed>>,
+    /// Where its calls leave their marks.
+    slot: JsValue,
 }
 
 impl fmt::Debug for Connection {
@@ -147,6 +149,7 @@ impl Connection {
             patience,
             open: Mutex::new(None),
             closed: watch::Sender::new(None),
+            slot: row::a_mark().into(),
         };
         let handle = connection.reopened().await?;
         *connection.open.lock().await = Some(handle);
@@ -159,6 +162,11 @@ impl Connection {
             handle.events.tell.set(Some(self.closed.clone()));
         }
         Ok(handle)
+    }
+
+    /// The key of the row of [`META`](crate::schema::META) in which its calls leave their marks.
+    pub(crate) fn slot(&self) -> &JsValue {
+        &self.slot
     }
 
     /// Begins a transaction.

@@ -52,6 +52,12 @@ pub(crate) mod row {
     pub(crate) const SHAPE: &str = "shape";
     /// The JSON text of the lease, where there are no Web Locks.
     pub(crate) const LEASE: &str = "lease";
+
+    /// The mark of the last call of a connection, a number: one of sixteen rows, so that tabs seldom share one and the
+    /// rows stay few. Where they do, a mark may be overwritten, and with it the knowledge that a call had committed.
+    pub(crate) fn a_mark() -> String {
+        format!("mark-{:x}", (js_sys::Math::random() * 16.0) as u8)
+    }
 }
 
 /// Indexes of the library's.

@@ -12,6 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 use futures::{FutureExt, channel::oneshot, future::LocalBoxFuture};
+use js_sys::Math;
 use send_wrapper::SendWrapper;
 use sync_core::{
     coordination::{Leadership, Peers},
@@ -25,6 +26,7 @@ use sync_core::{
     },
     time::Timestamp,
 };
+use wasm_bindgen::JsValue;
 
 use crate::{
     builder::{Builder, Durability},
@@ -215,19 +217,22 @@ fn spawn(
     answered
 }
 
-/// Runs a call in a transaction; once more on another connection, if the connection is lost on the way.
+/// Runs a call in a transaction; once more on another connection, if the connection is lost on the way. A commit may have
+/// been under way by then: so each call that writes leaves a mark, by which the second attempt sees that there is nothing
+/// left to do.
 async fn transact(
     connection: &Connection,
     over: &Over,
     mode: Mode,
     steps: &dyn Steps,
 ) -> Attempt<()> {
-    let outcome = attempt(connection, over, mode, steps).await;
+    let mark = JsValue::from_f64(Math::random());
+    let outcome = attempt(connection, over, mode, steps, &mark, false).await;
     if !matches!(&outcome, Err(failure) if failure.is_lost()) {
         return outcome;
     }
     connection.forget().await;
-    attempt(connection, over, mode, steps).await
+    attempt(connection, over, mode, steps, &mark, true).await
 }
 
 async fn attempt(
@@ -235,13 +240,34 @@ async fn attempt(
     over: &Over,
     mode: Mode,
     steps: &dyn Steps,
+    mark: &JsValue,
+    again: bool,
 ) -> Attempt<()> {
     let tx = connection.begin(over, mode).await?;
-    let outcome = steps.take(&tx).await;
     match mode {
-        Mode::Read => tx.finish_reading(outcome),
-        Mode::Relaxed | Mode::Strict => tx.finish(outcome).await,
+        Mode::Read => {
+            let outcome = steps.take(&tx).await;
+            tx.finish_reading(outcome)
+        }
+        Mode::Relaxed | Mode::Strict => {
+            let outcome = write(&tx, steps, connection.slot(), mark, again).await;
+            tx.finish(outcome).await
+        }
     }
+}
+
+async fn write(
+    tx: &Tx,
+    steps: &dyn Steps,
+    slot: &JsValue,
+    mark: &JsValue,
+    again: bool,
+) -> Attempt<()> {
+    if again && tx.get(META, slot.clone())?.await? == *mark {
+        return Ok(());
+    }
+    steps.take(tx).await?;
+    tx.put(META, mark, Some(slot))
 }
 
 impl fmt::Debug for IdbStore {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use sync_core::{
     error::StoreErrorKind,
+    model::{Op, Payload},
     policy::NoUpgrade,
     store::{ChangeApplier, Counts, CursorStore, EntryFilter, Outbox, Pick, Records, TakeRequest},
     time::Timestamp,
@@ -143,6 +144,38 @@ async fn a_connection_that_is_lost_within_a_call_makes_it_once() {
     let entries = store.entries(EntryFilter::default()).await.unwrap();
     assert_eq!(entries.len(), 1);
     assert_eq!(list(&store).await.len(), 1);
+}
+
+#[wasm_bindgen_test]
+async fn a_connection_that_is_lost_in_the_middle_of_a_commit_makes_its_call_once() {
+    let (store, _) = leading(IdbStore::open(fresh("lost")).await.unwrap()).await;
+    store.enqueue(create("a", "1")).await.unwrap();
+    let mut counted = create("a", "2");
+    counted.edits[0].op = Op::Update(Payload::parse("2").unwrap());
+    counted.edits[0].expect = Some(Payload::parse("1").unwrap());
+    let lost = Changed::by(
+        "
+        const its = IDBTransaction.prototype, commit = its.commit;
+        const error = Object.getOwnPropertyDescriptor(its, 'error');
+        let lost;
+        its.commit = function () {
+            commit.call(this);
+            if (lost || this.mode !== 'readwrite') return;
+            lost = this;
+            this.dispatchEvent(new Event('abort'));
+        };
+        Object.defineProperty(its, 'error', { configurable: true, get() {
+            return this !== lost ? error.get.call(this) : new DOMException(
+                'Connection to Indexed Database server lost. Refresh the page to try again', 'UnknownError');
+        } });
+        return () => { its.commit = commit; Object.defineProperty(its, 'error', error); };
+    ",
+    );
+    // Made twice, it would find that the record has moved.
+    store.enqueue(counted.clone()).await.unwrap();
+    drop(lost);
+    let error = store.enqueue(counted).await.unwrap_err();
+    assert_eq!(*error.kind(), StoreErrorKind::Moved);
 }
 
 #[wasm_bindgen_test]

@@ -63,6 +63,18 @@ impl<'de> Deserialize<'de> for IndexPath {
     }
 }
 
+/// The properties of a stored value.
+const PROPERTIES: [&str; 8] = [
+    "scope",
+    "id",
+    "payload",
+    "schema",
+    "generation",
+    "seq",
+    "marks",
+    "text",
+];
+
 /// Reads one path or several. What serde derives for this takes far more code.
 struct AnyPath;
 
@@ -83,6 +95,21 @@ impl<'de> Visitor<'de> for AnyPath {
             several.push(path);
         }
         Ok(IndexPath(Paths::Several(several)))
+    }
+}
+
+impl IndexPath {
+    /// The first path that begins with no property of a stored value: such an index would never hold anything.
+    pub(crate) fn unknown(&self) -> Option<&str> {
+        let paths = match &self.0 {
+            Paths::One(path) => std::slice::from_ref(path),
+            Paths::Several(paths) => paths,
+        };
+        let mut paths = paths.iter().map(String::as_str);
+        paths.find(|path| {
+            let property = path.split('.').next().unwrap_or_default();
+            !PROPERTIES.contains(&property)
+        })
     }
 }
 

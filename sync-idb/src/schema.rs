@@ -15,7 +15,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::IdbDatabase;
 
 use crate::{
-    declared::{Declared, StoredAs},
+    declared::{Declared, IndexShape, StoredAs},
     error::{Attempt, Failure},
     keys,
     transaction::Tx,
@@ -119,6 +119,17 @@ impl Shape {
                         "an object store is declared as {name:?}; such names are the library's"
                     ),
                 ));
+            }
+            for (index, IndexShape { path, .. }) in &stored.indexes {
+                if let Some(unknown) = path.unknown() {
+                    return Err(Failure::refused(
+                        StoreErrorKind::Invalid,
+                        format!(
+                            "index {index:?} of {name:?} is over {unknown:?}, which no record has: what the app stores \
+                             is under `payload`, as in \"payload.{unknown}\""
+                        ),
+                    ));
+                }
             }
             let is_first = shape.insert(entity_type.clone(), stored.clone()).is_none();
             if !is_first || !stores.insert(name.clone()) {

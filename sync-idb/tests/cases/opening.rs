@@ -93,6 +93,12 @@ async fn an_index_whose_path_is_none_is_the_apps_mistake() {
     let error = opening.await.unwrap_err();
     assert_eq!(*error.kind(), StoreErrorKind::Invalid, "{error}");
     assert!(error.to_string().contains("path of an index"), "{error}");
+    // One that would never hold anything is told, too.
+    let feeds = Declared::new("feed_log", "feeds").index("by_time", ["scope", "startedAt"]);
+    let opened = IdbStore::builder(fresh("path")).declare(feeds).open();
+    let error = opened.await.unwrap_err();
+    assert_eq!(*error.kind(), StoreErrorKind::Invalid, "{error}");
+    assert!(error.to_string().contains("payload.startedAt"), "{error}");
 }
 
 #[wasm_bindgen_test]

@@ -8,7 +8,10 @@ pub mod notes;
 
 use futures::{Stream, StreamExt, future::abortable, stream::select};
 use leptos::{prelude::*, task::spawn_local};
-use sync_core::engine::{Entity, Item, ScopeHandle, Status, SyncEngine};
+use sync_core::{
+    engine::{Entity, Item, ScopeHandle, Status, SyncEngine},
+    error::StoreErrorKind,
+};
 
 /// An entry of a live list, as views keep it.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,24 +56,21 @@ where
     T: Entity + Clone + Sync,
 {
     let (rows, set_rows) = signal(Vec::new());
-    follow(scope.live::<T>(), move |items| {
-        // A store that cannot be read says so in the status; what was shown stays.
-        if let Ok(items) = items {
-            set_rows.set(items.into_iter().map(Row::from).collect());
-        }
+    follow(scope.live::<T>(), move |items| match items {
+        Ok(items) => set_rows.set(items.into_iter().map(Row::from).collect()),
+        // The user has logged out, be it in another tab: nothing here is to be seen by who comes next.
+        Err(error) if *error.kind() == StoreErrorKind::Invalid => set_rows.set(Vec::new()),
+        // It could not be read now, and what was shown stays.
+        Err(_) => {}
     });
     rows
 }
 
-/// How the engine stands, as it changes.
+/// How the engine stands, as it changes; none before it is known, and when it cannot be read.
 #[must_use]
 pub fn use_status(engine: &SyncEngine) -> ReadSignal<Option<Status>> {
     let (status, set_status) = signal(None);
-    follow(engine.watch_status(), move |now| {
-        if let Ok(now) = now {
-            set_status.set(Some(now));
-        }
-    });
+    follow(engine.watch_status(), move |now| set_status.set(now.ok()));
     status
 }
 

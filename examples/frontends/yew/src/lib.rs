@@ -9,7 +9,10 @@ pub mod notes;
 use std::rc::Rc;
 
 use futures::{Stream, StreamExt, future::abortable};
-use sync_core::engine::{Entity, Item, Status, SyncEngine};
+use sync_core::{
+    engine::{Entity, Item, Status, SyncEngine},
+    error::StoreErrorKind,
+};
 use yew::{platform::spawn_local, prelude::*};
 
 /// The engine as a context: `<ContextProvider<Provided> context={Provided(engine)}>`.
@@ -49,28 +52,28 @@ pub fn use_live<T: Entity>(scope: &AttrValue) -> Rc<Vec<Item<T>>> {
     use_effect_with((scope.clone(), engine), move |(scope, engine)| {
         // The rows of another scope are not this one's.
         set.set(Rc::default());
-        follow(engine.scope(scope.as_str()).live::<T>(), move |items| {
-            // A store that cannot be read says so in the status; what was shown stays.
-            if let Ok(items) = items {
-                set.set(Rc::new(items));
-            }
-        })
+        follow(
+            engine.scope(scope.as_str()).live::<T>(),
+            move |items| match items {
+                Ok(items) => set.set(Rc::new(items)),
+                // The user has logged out, be it in another tab: nothing here is to be seen by who comes next.
+                Err(error) if *error.kind() == StoreErrorKind::Invalid => set.set(Rc::default()),
+                // It could not be read now, and what was shown stays.
+                Err(_) => {}
+            },
+        )
     });
     Rc::clone(&items)
 }
 
-/// How the engine stands, as it changes.
+/// How the engine stands, as it changes; none before it is known, and when it cannot be read.
 #[hook]
 pub fn use_status() -> Option<Status> {
     let engine = use_engine();
     let status = use_state(|| None);
     let set = status.setter();
     use_effect_with(engine, move |engine| {
-        follow(engine.watch_status(), move |now| {
-            if let Ok(now) = now {
-                set.set(Some(now));
-            }
-        })
+        follow(engine.watch_status(), move |now| set.set(now.ok()))
     });
     (*status).clone()
 }

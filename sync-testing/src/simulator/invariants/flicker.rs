@@ -58,7 +58,7 @@ impl Invariant for Flicker {
             settled.then_some(was)
         });
         let applied: Vec<&RecordKey> = applied
-            .filter(|entry| self.applied(tab.device, entry, after, truth))
+            .filter(|entry| self.applied(tab.device, *call, entry, after, truth))
             .map(|entry| &entry.mutation.key)
             .collect();
         let changed = after.changed_since(before);
@@ -72,7 +72,14 @@ impl Invariant for Flicker {
 
 impl Flicker {
     /// Takes note of what the device shows as applied from now on; false if that says nothing.
-    fn applied(&mut self, device: usize, entry: &Entry, held: &Snapshot, truth: &Truth) -> bool {
+    fn applied(
+        &mut self,
+        device: usize,
+        call: StoreCall,
+        entry: &Entry,
+        held: &Snapshot,
+        truth: &Truth,
+    ) -> bool {
         let key = &entry.mutation.key;
         let Some(server) = truth.server.scopes.get(&key.scope) else {
             return false;
@@ -90,7 +97,8 @@ impl Flicker {
         if held.entries_of(key).any(later) {
             return false;
         }
-        let of_another_history = held.scope(&key.scope).is_some_and(|row| {
+        let row = held.scope(&key.scope);
+        let of_another_history = row.is_some_and(|row| {
             row.epoch()
                 .is_some_and(|epoch| Some(epoch) != server.epoch.as_ref())
         });
@@ -98,6 +106,12 @@ impl Flicker {
         let Some(number) = number.filter(|_| !of_another_history) else {
             return false;
         };
+        // Its verdict was forgotten while it was on its way once more, and it was applied anew: the page, which tells of
+        // the first time, is older than that.
+        let through = row.and_then(|row| row.through).unwrap_or_default();
+        if call == StoreCall::Apply && *number > through {
+            return false;
+        }
         // What has appended nothing has no state of its own.
         let made = server.log.get(number);
         if made.is_none_or(|made| {

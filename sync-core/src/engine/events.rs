@@ -15,8 +15,8 @@ use crate::{
     store::{FailReason, Resolution},
 };
 
-/// Something that has happened; it is told after the commit, and to the app of every engine on the database whose driver
-/// runs. What another process does is told as `Changed` alone.
+/// Something that has happened; it is told after the commit, to the app of every engine on the database whose driver
+/// runs. Of what other processes on a file of SQLite do, live lists and the status tell, and no event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -192,17 +192,14 @@ impl Pushes {
     /// The purge is over.
     pub(in crate::scheduler) fn purge_ended(&mut self, scope: &Scope, purged: bool, now: Time) {
         if purged {
-            let hold = self.holds.remove(scope).unwrap_or_default();
-            // Of the scope nothing is left, and the server's word stands.
-            if hold.backoff.is_asked(now) {
-                let backoff = hold.backoff;
-                self.holds.insert(
-                    scope.clone(),
-                    Hold {
-                        backoff,
-                        ..Hold::default()
-                    },
-                );
+            // Of the scope nothing is left; what the server has asked for stands.
+            let backoff = self.holds.remove(scope).map(|hold| hold.backoff);
+            if let Some(backoff) = backoff.filter(|backoff| backoff.is_asked(now)) {
+                let hold = Hold {
+                    backoff,
+                    ..Hold::default()
+                };
+                self.holds.insert(scope.clone(), hold);
             }
         } else if let Some(hold) = self.holds.get_mut(scope) {
             hold.purging = false;

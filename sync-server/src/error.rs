@@ -3,7 +3,7 @@
 use std::{error::Error, fmt};
 
 use sync_core::{
-    error::StoreError,
+    error::{StoreError, StoreErrorKind},
     transport::{TransportError, TransportErrorKind},
 };
 
@@ -31,6 +31,8 @@ pub enum ServerErrorKind {
     BadRequest,
     /// The log or the access hook could not answer. Try again.
     Unavailable,
+    /// A function of the app's own, as one that merges, has failed; on the same request it may do so again.
+    Failed,
 }
 
 impl ServerError {
@@ -51,9 +53,16 @@ impl ServerError {
 
 impl From<StoreError> for ServerError {
     fn from(source: StoreError) -> Self {
+        let (kind, context) = match source.kind() {
+            StoreErrorKind::App => (ServerErrorKind::Failed, "the server failed on this request"),
+            _ => (
+                ServerErrorKind::Unavailable,
+                "the server's database did not answer",
+            ),
+        };
         Self {
-            kind: ServerErrorKind::Unavailable,
-            context: "the server's database did not answer".to_owned(),
+            kind,
+            context: context.to_owned(),
             source: Some(source),
         }
     }
@@ -68,7 +77,9 @@ impl From<ServerError> for TransportError {
             ServerErrorKind::CursorExpired => TransportErrorKind::CursorExpired,
             ServerErrorKind::TooLarge => TransportErrorKind::TooLarge,
             ServerErrorKind::BadRequest => TransportErrorKind::BadRequest,
-            ServerErrorKind::Unavailable => TransportErrorKind::Unavailable,
+            ServerErrorKind::Unavailable | ServerErrorKind::Failed => {
+                TransportErrorKind::Unavailable
+            }
         };
         Self::new(kind, error.context.clone()).with_source(error)
     }

@@ -13,6 +13,7 @@ use axum::{
 };
 use common::*;
 use sync_core::{
+    error::StoreErrorKind,
     model::{Account, Page, Scope},
     transport::{PullRequest, PushAnswer, PushRequest, Verdict},
 };
@@ -398,7 +399,8 @@ async fn pages_of_allowed_origins_may_ask() {
 #[tokio::test]
 async fn a_log_that_fails_is_unavailable_and_says_when_to_come_back() {
     let http = Http::with(RouterSettings::default(), |world| {
-        let log: Arc<dyn sync_server::log::ChangeLog> = Arc::new(broken::Broken);
+        let log: Arc<dyn sync_server::log::ChangeLog> =
+            Arc::new(broken::Broken(StoreErrorKind::Unavailable));
         *world = World::new(log);
     });
     for got in [
@@ -412,6 +414,22 @@ async fn a_log_that_fails_is_unavailable_and_says_when_to_come_back() {
         assert_eq!(got.headers[header::RETRY_AFTER], "1");
         assert!(!got.text().contains("/var/secret"), "{}", got.text());
     }
+}
+
+#[tokio::test]
+async fn what_fails_by_the_apps_own_code_is_not_asked_for_again_at_a_time() {
+    let http = Http::with(RouterSettings::default(), |world| {
+        let log: Arc<dyn sync_server::log::ChangeLog> =
+            Arc::new(broken::Broken(StoreErrorKind::App));
+        *world = World::new(log);
+    });
+    let got = http.push("ann", &[&http.world.create("a", "1")]).await;
+    assert_eq!(
+        (got.status.as_u16(), got.code()),
+        (500, ErrorCode::Unavailable)
+    );
+    assert_eq!(got.headers.get(header::RETRY_AFTER), None);
+    assert!(!got.text().contains("/var/secret"), "{}", got.text());
 }
 
 #[tokio::test]
@@ -459,44 +477,43 @@ mod broken {
     };
 
     #[derive(Debug)]
-    pub(super) struct Broken;
+    pub(super) struct Broken(pub(super) StoreErrorKind);
 
-    fn broken<T>() -> Result<T, StoreError> {
-        let kind = StoreErrorKind::Unavailable;
-        Err(StoreError::new(
-            kind,
-            "/var/secret/log.sqlite cannot be read",
-        ))
+    impl Broken {
+        fn fail<T>(&self) -> Result<T, StoreError> {
+            let context = "/var/secret/log.sqlite cannot be read";
+            Err(StoreError::new(self.0.clone(), context))
+        }
     }
 
     #[async_trait]
     impl ChangeLog for Broken {
         async fn decide(&self, _: BatchRequest) -> Result<Vec<Answer>, StoreError> {
-            broken()
+            self.fail()
         }
 
         async fn read(&self, _: ReadRequest) -> Result<ReadOutcome, StoreError> {
-            broken()
+            self.fail()
         }
 
         async fn scope(&self, _: Scope) -> Result<Option<ScopeRow>, StoreError> {
-            broken()
+            self.fail()
         }
 
         async fn open(&self, _: Scope, _: Epoch) -> Result<ScopeRow, StoreError> {
-            broken()
+            self.fail()
         }
 
         async fn new_epoch(&self, _: NewEpoch) -> Result<(), StoreError> {
-            broken()
+            self.fail()
         }
 
         async fn compact(&self, _: Timestamp, _: Retention) -> Result<Compacted, StoreError> {
-            broken()
+            self.fail()
         }
 
         async fn locate(&self, _: EntityType, _: EntityId) -> Result<Vec<Scope>, StoreError> {
-            broken()
+            self.fail()
         }
     }
 }

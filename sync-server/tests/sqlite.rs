@@ -240,7 +240,7 @@ fn a_merge_that_panics_fails_its_request_and_no_other() {
             mutations: vec![w.create("b", "1").0, contested.0],
         };
         let error = w.server.push(&"ann".into(), request).await.unwrap_err();
-        assert_eq!(error.kind(), ServerErrorKind::Unavailable);
+        assert_eq!(error.kind(), ServerErrorKind::Failed);
         assert_eq!(
             w.pull(None, 10).await.through,
             Some(2),

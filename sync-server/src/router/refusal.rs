@@ -64,7 +64,8 @@ impl Refusal {
         let mut response = json(body);
         *response.status_mut() =
             StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        if self.code == ErrorCode::Unavailable {
+        // What is asked for again at a time is not narrowed down to the mutation at fault.
+        if response.status() == StatusCode::SERVICE_UNAVAILABLE {
             response
                 .headers_mut()
                 .insert(header::RETRY_AFTER, RETRY_AFTER);
@@ -81,13 +82,17 @@ impl From<ServerError> for Refusal {
             ServerErrorKind::CursorExpired => ErrorCode::CursorExpired,
             ServerErrorKind::TooLarge => ErrorCode::TooLarge,
             ServerErrorKind::BadRequest => ErrorCode::BadRequest,
-            ServerErrorKind::Unavailable => {
+            ServerErrorKind::Unavailable | ServerErrorKind::Failed => {
                 let cause = error.source().map(ToString::to_string);
                 tracing::error!(%error, cause, "a request could not be answered");
                 ErrorCode::Unavailable
             }
         };
-        Self::new(code, error.to_string())
+        let refusal = Self::new(code, error.to_string());
+        match error.kind() {
+            ServerErrorKind::Failed => refusal.with_status(500),
+            _ => refusal,
+        }
     }
 }
 

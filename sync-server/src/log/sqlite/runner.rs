@@ -108,7 +108,7 @@ where
         .map_err(|_| gone("the change log's thread has ended"))?;
     answered
         .await
-        .map_err(|_| gone("the change log's thread panicked"))?
+        .map_err(|_| StoreError::new(StoreErrorKind::App, "it panicked within a transaction"))?
 }
 
 fn gone(context: &str) -> StoreError {

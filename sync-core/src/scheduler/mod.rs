@@ -265,7 +265,7 @@ impl Scheduler {
         }
         // Whoever leads next finds out for itself.
         self.paused = None;
-        self.pushes.stop(&self.cx.settings);
+        self.pushes.stop(&self.cx.settings, self.cx.now);
         self.pulls.stop();
         self.syncs.abandon(NoAttempt::NotLeading, &mut self.cx);
     }

@@ -51,6 +51,14 @@ impl Hold {
         Some(self.backoff.until().max(spaced).unwrap_or_default())
     }
 
+    /// What stays of it when all else is forgotten: the server's word on when to come back, if that is still to be.
+    pub(super) fn patience(self, now: Time) -> Option<Self> {
+        self.backoff.is_asked(now).then(|| Self {
+            backoff: self.backoff,
+            ..Self::default()
+        })
+    }
+
     pub(super) fn is_free(&self, now: Time) -> bool {
         self.free_at().is_some_and(|at| at <= now)
     }
@@ -192,13 +200,8 @@ impl Pushes {
     /// The purge is over.
     pub(in crate::scheduler) fn purge_ended(&mut self, scope: &Scope, purged: bool, now: Time) {
         if purged {
-            // Of the scope nothing is left; what the server has asked for stands.
-            let backoff = self.holds.remove(scope).map(|hold| hold.backoff);
-            if let Some(backoff) = backoff.filter(|backoff| backoff.is_asked(now)) {
-                let hold = Hold {
-                    backoff,
-                    ..Hold::default()
-                };
+            let hold = self.holds.remove(scope);
+            if let Some(hold) = hold.and_then(|hold| hold.patience(now)) {
                 self.holds.insert(scope.clone(), hold);
             }
         } else if let Some(hold) = self.holds.get_mut(scope) {

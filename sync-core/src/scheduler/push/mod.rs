@@ -85,11 +85,16 @@ impl Pushes {
         }
     }
 
-    /// Forgets all that the next leader has to find out anew; the backoff stays.
-    pub(super) fn stop(&mut self, settings: &Settings) {
+    /// Forgets all that the next leader has to find out anew; the backoff stays, and what the server has asked for.
+    pub(super) fn stop(&mut self, settings: &Settings, now: Time) {
         let backoff = std::mem::take(&mut self.backoff);
-        *self = Self::new(settings);
-        self.backoff = backoff;
+        let holds = std::mem::take(&mut self.holds).into_iter();
+        let holds = holds.filter_map(|(scope, hold)| Some((scope, hold.patience(now)?)));
+        *self = Self {
+            backoff,
+            holds: holds.collect(),
+            ..Self::new(settings)
+        };
     }
 
     pub(super) fn in_flight(&self) -> bool {

@@ -143,6 +143,33 @@ fn a_scope_that_the_server_asks_to_come_back_for_ever_holds_up_no_other() {
 }
 
 #[test]
+fn what_the_server_has_asked_of_a_scope_outlives_the_lead() {
+    let mut rig = Rig::settled(&[]);
+    rig.feed(Event::Enqueued);
+    let (of_a, of_b) = ([sent(1, "a")], [sent(2, "b")]);
+    rig.push_fails(Kind::BadRequest, &[&of_b[..], &of_a].concat());
+    assert_eq!(rig.pass(500), ["push only a"]);
+    rig.push_fails(Kind::BadRequest, &of_a);
+    assert_eq!(rig.pass(500), ["push not a max 1"]);
+    rig.push_ends(answered(&of_b, Outcome::Settled));
+    while rig.push.is_some() {
+        rig.push_nothing();
+    }
+    assert_eq!(rig.pass(6_000), ["push only a max 1"]);
+    rig.push_ends(PushEnd::Refused {
+        sent: of_a.to_vec(),
+        kind: Kind::Unavailable,
+        retry_after: Some(seconds(60)),
+    });
+    rig.feed(Event::Stopped);
+    rig.feed(Event::Started);
+    assert_eq!(rig.pass(2_000), ["push not a"]);
+    rig.push_nothing();
+    assert_eq!(rig.pass(57_000), none());
+    assert_eq!(rig.pass(5_000), ["push"]);
+}
+
+#[test]
 fn a_probe_that_is_asked_to_come_back_proves_nothing_and_is_not_repeated_before() {
     let mut rig = Rig::settled(&[]);
     rig.feed(Event::Enqueued);

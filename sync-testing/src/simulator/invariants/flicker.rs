@@ -87,9 +87,9 @@ impl Flicker {
         if truth.restored_unnoticed(device, &key.scope) {
             return false;
         }
-        // What a restored server may have lost is sent again, and a device whose clock was set back cannot tell that
-        // the server has forgotten the verdict: an old edit may be applied anew, as `docs/guarantees.md` says.
-        if truth.restores > 0 && truth.clock_set_back.contains(&device) {
+        // A device whose clock was set back cannot tell that the server has forgotten a verdict: an old edit may be
+        // applied anew, as `docs/guarantees.md` says.
+        if truth.clock_set_back.contains(&device) {
             return false;
         }
         // A later one that the server has decided, too, is what the view shows.

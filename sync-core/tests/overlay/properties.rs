@@ -76,3 +76,22 @@ proptest! {
         run(choice, steps);
     }
 }
+
+/// A device that has never pulled does not notice a restore, and what it says after that must not be measured by what
+/// the server had before: found by the property above.
+#[test]
+fn a_delete_that_a_restored_server_refuses_is_discarded() {
+    let steps = vec![
+        Step::Edit(3, 1),
+        Step::Push { max: 1, busy: 1 },
+        Step::Restore,
+        Step::Retry(0),
+        Step::Answer { mask: 1 },
+        Step::Edit(3, 0),
+        Step::Edit(3, 0),
+        Step::Retry(0),
+        Step::Push { max: 1, busy: 0 },
+        Step::Edit(3, 0),
+    ];
+    run(Choice::Theirs, steps);
+}

@@ -155,8 +155,7 @@ impl World {
             }
             Step::Discard(id) => {
                 if !self.device.discard(IDS[id]).is_empty() {
-                    self.since
-                        .insert(key(IDS[id]), self.server.history.len() as u64);
+                    self.count_anew(key(IDS[id]));
                 }
                 self.known
                     .retain(|_, e| !(e.mutation.key == key(IDS[id]) && e.is_failed()));
@@ -336,6 +335,12 @@ impl World {
         }
     }
 
+    /// Own mutations of a record count from now on, if they ever do again.
+    fn count_anew(&mut self, key: RecordKey) {
+        let since = self.since.entry(key).or_default();
+        *since = (*since).max(self.server.history.len() as u64);
+    }
+
     fn set_aside(&mut self) {
         let sent = |e: &&Entry| e.is_pending() && e.was_sent();
         if let Some(entry) = self.device.entries().iter().find(sent) {
@@ -343,8 +348,7 @@ impl World {
             let of_record = self.device.entries().into_iter();
             let ids = of_record.filter(|e| e.mutation.key == *key && e.is_pending());
             // A failed delete shows what is beneath it, be it applied or not.
-            let moment = self.server.history.len() as u64;
-            self.since.insert(key.clone(), moment);
+            self.count_anew(key.clone());
             self.server.set_aside.extend(ids.map(|e| e.mutation.id));
             self.device.set_aside(entry.mutation.id, FailReason::Poison);
         }
